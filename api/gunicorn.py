@@ -1,0 +1,32 @@
+"""How gunicorn runs the web process: threads, since a request waits for the database and for nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.log import configure_logging
+from common.settings import load_settings
+
+_settings = load_settings()
+
+bind = f"0.0.0.0:{_settings.port}"
+worker_class = "gthread"
+workers = _settings.web_processes
+threads = _settings.web_threads
+worker_connections = 1000
+keepalive = 75  # seconds; longer than the idle time-out of usual proxies, so that they close first
+timeout = 60  # a worker process that gives no sign of life for so long is replaced
+graceful_timeout = 20  # seconds for running requests after SIGTERM
+backlog = 2048
+accesslog = None  # requests are logged by the application, with their request id
+forwarded_allow_ips = ""  # proxies are the application's business: TRUSTED_PROXIES
+control_socket_disable = True
+worker_tmp_dir = None
+
+
+def on_starting(server: Any) -> None:
+    """Send gunicorn's own words through our logs."""
+    configure_logging(_settings, "web")
+    logger = server.log.error_log
+    logger.handlers.clear()
+    logger.propagate = True

@@ -1,0 +1,62 @@
+"""Which bot a phone number id belongs to, remembered for a moment: no look-up a message."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from common.secrets import KeyRing
+from common.store.store import Store
+
+# A number that was connected just now is known at once (unknown ones are never remembered); one that was
+# disconnected is routed for this long at most.
+_REMEMBERED_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A connected number: its bot, and the app secret of its own, if it has one."""
+
+    bot_id: str
+    app_secret: str | None
+
+
+class Numbers:
+    """A small cache over the connected numbers. Thread-safe."""
+
+    def __init__(self, store: Store, keys: KeyRing) -> None:
+        self._store = store
+        self._keys = keys
+        self._known: dict[str, tuple[float, Number]] = {}
+        self._lock = threading.Lock()
+
+    def look_up(self, phone_number_ids: Iterable[str]) -> dict[str, Number]:
+        """The connected ones among these. At most one database read, mostly none."""
+        now = time.monotonic()
+        found: dict[str, Number] = {}
+        missing: list[str] = []
+        for number_id in phone_number_ids:
+            kept = self._known.get(number_id)
+            if kept is not None and kept[0] > now:
+                found[number_id] = kept[1]
+            else:
+                missing.append(number_id)
+        if missing:
+            found |= self._read(missing, now)
+        return found
+
+    def _read(self, missing: list[str], now: float) -> dict[str, Number]:
+        read: dict[str, Number] = {}
+        for number_id, account in self._store.bots.accounts(missing).items():
+            secret = account.app_secret
+            if secret is not None:
+                secret = self._keys.decrypt(secret, f"whatsapp_accounts:{account.account_id}:appSecret")
+            read[number_id] = Number(account.bot_id, secret)
+        with self._lock:
+            for number_id in missing:
+                self._known.pop(number_id, None)
+            for number_id, number in read.items():
+                self._known[number_id] = (now + _REMEMBERED_SECONDS, number)
+        return read

@@ -1,0 +1,20 @@
+"""What a request handler works with: settings, store and the two things built on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from api.intake import Intake
+from api.numbers import Numbers
+from common.settings import Settings
+from common.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """One a process, shared by its threads."""
+
+    settings: Settings
+    store: Store
+    numbers: Numbers
+    intake: Intake

@@ -1,0 +1,179 @@
+"""From the body of one webhook POST to jobs: every message and status for itself, nothing dropped.
+
+Pure. One POST may carry many entries, changes, messages and statuses for several numbers. What cannot be
+routed becomes an unrouted job with the reason; one bad element never costs the others.
+Shapes: Meta's webhook payload, https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/payload-examples
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from common.json_text import BadJson, read_json, write_json
+from common.model.contacts import Channel, Sender, contact_id_for, lane_for, status_lane_for
+from common.model.jobs import JobKind, NewJob
+
+# Ids become keys, filters and parts of addresses: printable ASCII without blanks, and no longer than any real one.
+_ID = re.compile(r"[\x21-\x7e]{1,512}")
+_MOST_UNREADABLE_CHARACTERS = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """One element of a POST. `reason` says why it goes nowhere (then only `payload` counts)."""
+
+    kind: JobKind
+    payload: str
+    phone_number_id: str | None = None
+    event_id: str = ""
+    sender: Sender | None = None
+    reason: str | None = None
+
+
+def read_events(raw: bytes) -> list[WebhookEvent]:
+    """The elements of a POST in their order. Never raises."""
+    try:
+        body = read_json(raw)
+    except BadJson as error:
+        text = raw.decode("utf-8", "backslashreplace")[:_MOST_UNREADABLE_CHARACTERS]
+        return [_unrouted(text, f"unreadable body: {error}"[:300])]
+    if not isinstance(body, dict) or body.get("object") != "whatsapp_business_account":
+        return [_unrouted(body, "not a whatsapp_business_account webhook")]
+    entries = body.get("entry")
+    if not isinstance(entries, list):
+        return [_unrouted(body, "entry is not a list")]
+    return [event for entry in entries for event in _read_entry(entry)]
+
+
+def phone_number_ids(events: list[WebhookEvent]) -> set[str]:
+    """The numbers that a POST is about."""
+    return {event.phone_number_id for event in events if event.phone_number_id}
+
+
+def _read_entry(entry: object) -> Iterator[WebhookEvent]:
+    changes = entry.get("changes") if isinstance(entry, dict) else None
+    if not isinstance(changes, list):
+        yield _unrouted(entry, "entry has no list of changes")
+        return
+    for change in changes:
+        yield from _read_change(change)
+
+
+def _read_change(change: object) -> Iterator[WebhookEvent]:
+    value = change.get("value") if isinstance(change, dict) else None
+    field = change.get("field") if isinstance(change, dict) else None
+    if not isinstance(value, dict):
+        yield _unrouted(change, "change has no value")
+        return
+    metadata = value.get("metadata")
+    number = _id(metadata.get("phone_number_id")) if isinstance(metadata, dict) else None
+    if field != "messages":
+        yield _unrouted(change, f"field {str(field)[:60]!r} is not used here", number)
+        return
+    if number is None:
+        yield _unrouted(change, "no phone_number_id in metadata")
+        return
+    found = 0
+    for name, reader in (("messages", _read_message), ("statuses", _read_status)):
+        elements = value.get(name)
+        if elements is None:
+            continue
+        if not isinstance(elements, list):
+            found += 1
+            yield _unrouted({name: elements}, f"{name} is not a list", number)
+            continue
+        for element in elements:
+            found += 1
+            yield reader(element, number, value)
+    if value.get("errors"):
+        found += 1
+        yield _unrouted({"errors": value["errors"]}, "errors of the account", number)
+    if not found:
+        yield _unrouted(change, "neither messages nor statuses", number)
+
+
+def _read_message(element: object, number: str, value: dict[str, Any]) -> WebhookEvent:
+    if not isinstance(element, dict):
+        return _unrouted(element, "message is not an object", number)
+    message_id = _id(element.get("id"))
+    if message_id is None:
+        return _unrouted(element, "message has no usable id", number)
+    sender = Sender(wa_id=_id(element.get("from")), bsuid=_id(element.get("from_user_id")))
+    if not sender.aliases:
+        return _unrouted(element, "message has no usable sender", number)
+    try:
+        payload = write_json({"message": element, "profile": _profile(value, sender)})
+    except BadJson as error:
+        return _unrouted(message_id, f"message {error}", number)
+    return WebhookEvent(JobKind.MESSAGE, payload, number, message_id, sender)
+
+
+def _read_status(element: object, number: str, _value: dict[str, Any]) -> WebhookEvent:
+    if not isinstance(element, dict):
+        return _unrouted(element, "status is not an object", number)
+    message_id, status = _id(element.get("id")), _id(element.get("status"))
+    if message_id is None or status is None:
+        return _unrouted(element, "status has no usable id or name", number)
+    try:
+        payload = write_json(element)
+    except BadJson as error:
+        return _unrouted(message_id, f"status {error}", number)
+    return WebhookEvent(JobKind.STATUS, payload, number, f"{message_id}:{status}")
+
+
+def _profile(value: dict[str, Any], sender: Sender) -> dict[str, Any]:
+    """What `contacts[]` says about this sender. It may be absent, and its wa_id may differ from `from`."""
+    contacts = value.get("contacts")
+    known = (
+        [contact for contact in contacts if isinstance(contact, dict)] if isinstance(contacts, list) else []
+    )
+    for contact in known:
+        is_same_person = (sender.wa_id and contact.get("wa_id") == sender.wa_id) or (
+            sender.bsuid and contact.get("user_id") == sender.bsuid
+        )
+        if is_same_person or len(known) == 1:
+            profile = contact.get("profile")
+            return profile if isinstance(profile, dict) else {}
+    return {}
+
+
+def _id(value: object) -> str | None:
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def _unrouted(payload: object, reason: str, phone_number_id: str | None = None) -> WebhookEvent:
+    try:
+        text = write_json(payload)
+    except BadJson as error:
+        text, reason = "", f"{reason}; {error}"
+    return WebhookEvent(JobKind.MESSAGE, text, phone_number_id, reason=reason)
+
+
+def to_jobs(
+    events: list[WebhookEvent], bots: dict[str, str], refused: dict[str, str], request_id: str
+) -> list[NewJob]:
+    """The jobs of a POST. `bots`: phone number id → bot id; `refused`: number → why its elements are not taken."""
+    return [_to_job(event, bots, refused, request_id) for event in events]
+
+
+def _to_job(event: WebhookEvent, bots: dict[str, str], refused: dict[str, str], request_id: str) -> NewJob:
+    number = event.phone_number_id
+    bot_id = bots.get(number) if number else None
+    reason = event.reason or (refused.get(number) if number else None)
+    if reason is None and bot_id is None:
+        reason = "unknown phone number id"
+    if event.reason is not None or number is None:
+        digest = hashlib.sha256(f"{event.reason}|{event.payload}".encode()).hexdigest()[:32]
+        return NewJob(f"u:{digest}", event.kind, None, event.payload, request_id, bot_id, number, reason)
+    job_id = f"{number}:{event.event_id}"
+    if reason is not None or bot_id is None:
+        return NewJob(job_id, event.kind, None, event.payload, request_id, None, number, reason)
+    if event.kind is JobKind.STATUS or event.sender is None:
+        lane = status_lane_for(number, event.event_id.rpartition(":")[0])
+    else:
+        lane = lane_for(Channel.WHATSAPP, contact_id_for(bot_id, event.sender.aliases[0]))
+    return NewJob(job_id, event.kind, lane, event.payload, request_id, bot_id, number)

@@ -1,0 +1,90 @@
+"""The person at the other end, known by any of the ids that WhatsApp gives them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Channel(StrEnum):
+    """Where a conversation takes place; a contact's conversations on two channels never mix."""
+
+    WHATSAPP = "WHATSAPP"
+    SIMULATOR = "SIMULATOR"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who wrote. Since 2026 either id may be missing: a phone number (`wa_id`) or a business-scoped id."""
+
+    wa_id: str | None = None
+    bsuid: str | None = None
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """All ids, the lasting one first."""
+        known = []
+        if self.bsuid:
+            known.append(f"bsuid:{self.bsuid}")
+        if self.wa_id:
+            known.append(f"wa:{self.wa_id}")
+        return tuple(known)
+
+
+def contact_id_for(bot_id: str, alias: str) -> str:
+    """The contact id of somebody first seen under this alias: derived, so that nobody has to look it up."""
+    return hashlib.sha256(f"{bot_id}|{alias}".encode()).hexdigest()[:24]
+
+
+def lane_for(channel: Channel, contact_id: str) -> str:
+    """The lane of a contact's conversation on a channel."""
+    return f"{_PREFIXES[channel]}:{contact_id}"
+
+
+def channel_of(lane: str) -> Channel:
+    """The channel of a conversation's lane. Raises KeyError for a lane of another sort."""
+    return _CHANNELS[lane.partition(":")[0]]
+
+
+def contact_of(lane: str) -> str:
+    """The contact id of a conversation's lane."""
+    return lane.partition(":")[2]
+
+
+_PREFIXES = {Channel.WHATSAPP: "wa", Channel.SIMULATOR: "sim"}
+_CHANNELS = {prefix: channel for channel, prefix in _PREFIXES.items()}
+
+STATUS_LANE_PREFIX = "st"
+_STATUS_LANES = 8  # shards of a number's statuses: enough to use several workers, few enough to batch well
+
+
+def status_lane_for(phone_number_id: str, message_id: str) -> str:
+    """The lane that takes a message's statuses: never a conversation's, which may be waiting for them."""
+    shard = int(hashlib.sha256(message_id.encode()).hexdigest()[:4], 16) % _STATUS_LANES
+    return f"{STATUS_LANE_PREFIX}:{phone_number_id}:{shard}"
+
+
+def is_status_lane(lane: str) -> bool:
+    """Whether a lane takes statuses rather than a conversation."""
+    return lane.startswith(f"{STATUS_LANE_PREFIX}:")
+
+
+@dataclass(slots=True)
+class Contact:
+    """What is kept about a contact. Written only by the holder of its lane."""
+
+    contact_id: str
+    bot_id: str
+    aliases: tuple[str, ...]
+    wa_id: str | None = None
+    bsuid: str | None = None
+    profile_name: str = ""
+    last_inbound_at: datetime | None = None
+    message_seq: int = 0  # messages in this conversation so far, both ways
+    pace_level: float = 0.0  # pair pacing: how full the bucket was …
+    pace_at: datetime | None = None  # … at this time
+    inbound_count: int = 0  # messages received in the minute that began at …
+    inbound_since: datetime | None = None
+    is_stored: bool = False

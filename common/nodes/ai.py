@@ -1,0 +1,112 @@
+"""Ask a chat model, keep and send what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from common.flow.message_limits import is_blank
+from common.flow.node import Exit, Go, Look, NodeType, WaitEffect
+from common.flow.settings_fields import flag, next_node, number, text, whole
+from common.flow.settings_groups import NodeSettings
+from common.flow.settings_language import template, variable
+from common.flow.turn import VariableRefused
+from common.model.calls import CallFailed, ChatAnswer, ChatMessage, ChatRequest
+from common.model.events import EffectAnswered, Event
+from common.model.session import WaitKind
+
+if TYPE_CHECKING:
+    from common.flow.templates import Template
+    from common.flow.turn import Turn
+
+PROMPT_MAX = 16_384
+HISTORY_MAX = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AiSettings(NodeSettings):
+    model: str = text(
+        "Model", max_length=100, default="gpt-4", help="One from the list, or any other model's id."
+    )
+    temperature: float = number("Temperature", default=0.7, minimum=0, maximum=1)
+    system_prompt: Template = template("Instructions", max_length=PROMPT_MAX)
+    user_prompt: Template = template("Prompt", required=True, max_length=PROMPT_MAX)
+    include_history: bool = flag("Include what was said before", default=False)
+    history_length: int = whole("Messages to include", default=10, minimum=1, maximum=HISTORY_MAX)
+    max_tokens: int = whole("Longest answer in tokens", default=500, minimum=1, maximum=32_000)
+    store_response_in: str = variable("Keep the answer in", required=True)
+    send_to_user: bool = flag("Send the answer to the customer", default=True)
+    fallback: Template = template("If the model fails, say", widget="message")
+    success_next_node_id: str | None = next_node("success", "If it answers")
+    failure_next_node_id: str | None = next_node("failure", "If it fails")
+
+
+class Ai(NodeType[AiSettings]):
+    kind = "AI"
+    look = Look("AI", icon="sparkles", tone="purple-gradient", category="Integration")
+    description = "Asks an OpenAI model and keeps or sends its answer."
+    exits = (Exit("success", "Success"), Exit("failure", "Failure"))
+    waits_for = WaitKind.EFFECT
+    settings = AiSettings
+
+    def looks_back(self, settings: AiSettings) -> int:
+        return settings.history_length + 1 if settings.include_history else 0
+
+    def enter(self, settings: AiSettings, turn: Turn) -> WaitEffect:
+        messages = [ChatMessage("user", turn.fill(settings.user_prompt))]
+        if settings.include_history:
+            messages = [*_history(settings, turn), *messages]
+        system = turn.fill(settings.system_prompt)
+        if not is_blank(system):
+            messages = [ChatMessage("system", system), *messages]
+        model = settings.model.strip() or "gpt-4"
+        turn.step.detail["request"] = {"model": model, "messages": len(messages)}
+        return WaitEffect(
+            ChatRequest(model, tuple(messages), float(settings.temperature), settings.max_tokens)
+        )
+
+    def resume(self, settings: AiSettings, turn: Turn, event: Event) -> Go:
+        match event:
+            case EffectAnswered(answer=ChatAnswer() as answer) if not is_blank(answer.text):
+                return _keep(settings, turn, answer)
+            case EffectAnswered(answer=ChatAnswer()):
+                return _fall_back(settings, turn, "ai.empty", "The model answered with nothing.")
+            case EffectAnswered(answer=CallFailed() as failed):
+                return _fall_back(settings, turn, failed.code, failed.message)
+            case _:
+                return _fall_back(
+                    settings, turn, "ai.wrong_answer", "The call was answered by something else."
+                )
+
+
+def _history(settings: AiSettings, turn: Turn) -> list[ChatMessage]:
+    """The last messages. If the prompt itself quotes the customer's last one, it is not said twice."""
+    said = list(turn.session.history)
+    if "lastMessage" in settings.user_prompt.names:
+        latest = next((index for index in reversed(range(len(said))) if said[index].role == "user"), None)
+        if latest is not None and said[latest].text == turn.last_message:
+            del said[latest]
+    return said[-settings.history_length :]
+
+
+def _keep(settings: AiSettings, turn: Turn, answer: ChatAnswer) -> Go:
+    turn.step.detail.update(
+        model=answer.model,
+        promptTokens=answer.prompt_tokens,
+        completionTokens=answer.completion_tokens,
+        costUsd=answer.cost_usd,
+        attempts=answer.attempts,
+    )
+    try:
+        turn.set(settings.store_response_in, answer.text)
+    except VariableRefused as refused:
+        return _fall_back(settings, turn, refused.code, refused.message)
+    if settings.send_to_user:
+        turn.say(answer.text)
+    return Go("success")
+
+
+def _fall_back(settings: AiSettings, turn: Turn, code: str, message: str) -> Go:
+    turn.fault(code, message)
+    turn.say(settings.fallback)
+    return Go("failure")

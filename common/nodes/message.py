@@ -1,0 +1,34 @@
+"""Send a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from common.flow.node import Go, Look, NodeType
+from common.flow.settings_fields import next_node
+from common.flow.settings_groups import NodeSettings
+from common.flow.settings_language import template
+
+if TYPE_CHECKING:
+    from common.flow.templates import Template
+    from common.flow.turn import Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSettings(NodeSettings):
+    message_content: Template = template(
+        "Message", required=True, widget="message", help="Write {{name}} to put in a variable."
+    )
+    next_node_id: str | None = next_node("output")
+
+
+class Message(NodeType[MessageSettings]):
+    kind = "MESSAGE"
+    look = Look("Message", icon="message-square", tone="blue")
+    description = "Sends a text and goes on."
+    settings = MessageSettings
+
+    def enter(self, settings: MessageSettings, turn: Turn) -> Go:
+        turn.say(settings.message_content)
+        return Go("output")

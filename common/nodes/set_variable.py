@@ -1,0 +1,104 @@
+"""Set, update, delete or count up a session variable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from common.flow.node import Go, Look, NodeType
+from common.flow.settings_fields import OnlyIf, choice, next_node, number
+from common.flow.settings_groups import NodeSettings
+from common.flow.settings_language import typed_template, variable
+from common.flow.turn import VariableRefused
+from common.flow.variables import MISSING, VariableTypeError, coerce
+from common.model.values import Value, VariableType
+
+if TYPE_CHECKING:
+    from common.flow.templates import JsonTemplate, Template
+    from common.flow.turn import Turn
+
+
+class Operation(StrEnum):
+    SET = "SET"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    INCREMENT = "INCREMENT"
+
+
+_WITH_VALUE: Final = OnlyIf("operation", ("SET", "UPDATE"), default="SET")
+_COUNTING: Final = OnlyIf("operation", ("INCREMENT",), default="SET")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetVariableSettings(NodeSettings):
+    operation: Operation = choice(
+        "What to do",
+        default=Operation.SET,
+        labels={"INCREMENT": "Count up"},
+        help="Update adds to an object's fields or an array's items; any other value is replaced.",
+    )
+    variable_name: str = variable("Variable", required=True)
+    value_type: VariableType = choice("Type", default=VariableType.STRING, only_if=_WITH_VALUE)
+    value: Template | JsonTemplate = typed_template(
+        "Value", type_name="valueType", json_types=("OBJECT", "ARRAY"), only_if=_WITH_VALUE
+    )
+    amount: float = number("By", default=1, only_if=_COUNTING)
+    next_node_id: str | None = next_node("output")
+
+
+class SetVariable(NodeType[SetVariableSettings]):
+    kind = "SET_VARIABLE"
+    look = Look("Set variable", icon="variable", tone="slate", category="Logic")
+    description = "Sets, updates, deletes or counts up a variable of the conversation."
+    settings = SetVariableSettings
+
+    def reads(self, settings: SetVariableSettings) -> frozenset[str]:
+        needs_it = settings.operation is Operation.UPDATE
+        return super().reads(settings) | ({settings.variable_name} if needs_it else set())
+
+    def enter(self, settings: SetVariableSettings, turn: Turn) -> Go:
+        name = settings.variable_name
+        match settings.operation:
+            case Operation.SET:
+                turn.set(name, _value(settings, turn))
+            case Operation.UPDATE:
+                turn.set(name, _updated(turn.session.variables.get(name), _value(settings, turn)))
+            case Operation.DELETE:
+                turn.delete(name)
+            case Operation.INCREMENT:
+                turn.set(name, _counted_up(settings, turn))
+        return Go("output")
+
+
+def _value(settings: SetVariableSettings, turn: Turn) -> Value:
+    """The value in its type. An empty text is no number, boolean, object or array: it sets null."""
+    filled = settings.value.fill(turn)
+    if filled == "" and settings.value_type is not VariableType.STRING:
+        return None
+    try:
+        return coerce(filled, settings.value_type)
+    except VariableTypeError as refused:
+        raise VariableRefused(
+            "variable.refused", f'"{settings.variable_name}" could not be set. {refused}'
+        ) from refused
+
+
+def _updated(old: Value, new: Value) -> Value:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **new}
+    if isinstance(old, list) and isinstance(new, list):
+        return [*old, *new]
+    return new
+
+
+def _counted_up(settings: SetVariableSettings, turn: Turn) -> Value:
+    """The number plus the amount; what is unset, null or empty counts from 0."""
+    old = turn.session.variables.get(settings.variable_name, MISSING)
+    try:
+        number = 0 if old is MISSING or old is None or old == "" else coerce(old, VariableType.NUMBER)
+    except VariableTypeError as refused:
+        message = f'"{settings.variable_name}" cannot be counted up. {refused}'
+        raise VariableRefused("variable.not_a_number", message) from refused
+    total = number + settings.amount  # type: ignore[operator] - coerce gives a number
+    return int(total) if isinstance(total, float) and total.is_integer() else total

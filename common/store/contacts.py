@@ -1,0 +1,69 @@
+"""Contacts, by their derived id or by any alias."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.database import Database
+
+from common.model.contacts import Contact
+from common.store.database import Document
+
+
+class Contacts:
+    """The `contacts` collection."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._contacts = database["contacts"]
+
+    def load(self, contact_ids: Sequence[str]) -> dict[str, Contact]:
+        """The stored ones among these, by id."""
+        return {
+            document["_id"]: _from_document(document)
+            for document in self._contacts.find({"_id": {"$in": list(contact_ids)}})
+        }
+
+    def by_alias(self, bot_id: str, aliases: Sequence[str]) -> Contact | None:
+        """The contact of this bot that any of these ids belongs to."""
+        document = self._contacts.find_one({"botId": bot_id, "aliases": {"$in": list(aliases)}})
+        return _from_document(document) if document else None
+
+
+def upsert_contact(contact: Contact) -> UpdateOne:
+    """The write that stores what a turn changed. `lastInboundAt` only ever grows."""
+    fields: dict[str, Any] = {
+        "botId": contact.bot_id,
+        "aliases": list(contact.aliases),
+        "waId": contact.wa_id,
+        "bsuid": contact.bsuid,
+        "profileName": contact.profile_name,
+        "messageSeq": contact.message_seq,
+        "paceLevel": contact.pace_level,
+        "paceAt": contact.pace_at,
+        "inboundCount": contact.inbound_count,
+        "inboundSince": contact.inbound_since,
+    }
+    update: dict[str, Any] = {"$set": fields, "$currentDate": {"updatedAt": True}}
+    if contact.last_inbound_at is not None:
+        update["$max"] = {"lastInboundAt": contact.last_inbound_at}
+    return UpdateOne({"_id": contact.contact_id}, update, upsert=True)
+
+
+def _from_document(document: Document) -> Contact:
+    return Contact(
+        contact_id=document["_id"],
+        bot_id=document["botId"],
+        aliases=tuple(document["aliases"]),
+        wa_id=document.get("waId"),
+        bsuid=document.get("bsuid"),
+        profile_name=document.get("profileName") or "",
+        last_inbound_at=document.get("lastInboundAt"),
+        message_seq=document.get("messageSeq", 0),
+        pace_level=document.get("paceLevel", 0.0),
+        pace_at=document.get("paceAt"),
+        inbound_count=document.get("inboundCount", 0),
+        inbound_since=document.get("inboundSince"),
+        is_stored=True,
+    )

@@ -1,0 +1,19 @@
+"""Telling database errors apart where it matters."""
+
+from __future__ import annotations
+
+from bson.errors import BSONError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
+
+_TOO_LARGE = frozenset({10334, 17419, 17420, 17280})  # BSON object too large, in its several spellings
+_TRANSACTION_TOO_LARGE = 257
+
+
+def is_unstorable(error: BaseException) -> bool:
+    """Whether a document can never be stored as it is: repeating the write would only repeat the error."""
+    if isinstance(error, DocumentTooLarge | BSONError | OverflowError | UnicodeError | RecursionError):
+        return True
+    if isinstance(error, BulkWriteError):
+        details = error.details or {}
+        return any(e.get("code") in _TOO_LARGE for e in details.get("writeErrors", []))
+    return isinstance(error, OperationFailure) and error.code in {*_TOO_LARGE, _TRANSACTION_TOO_LARGE}

@@ -1,0 +1,120 @@
+"""Every index, in one list, created idempotently at start-up and by `flask indexes`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.database import Database
+
+from common.store.database import Document
+
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long finished documents are kept, in days."""
+
+    done_jobs: int = 8  # Meta redelivers for 7 days; a duplicate must still be known
+    execution_logs: int = 14
+    messages: int = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One index: `keys` as (field, direction), the rest as MongoDB names it."""
+
+    collection: str
+    keys: tuple[tuple[str, int], ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return "_".join(f"{key}_{direction}" for key, direction in self.keys)
+
+
+def _index(collection: str, *keys: str, **options: Any) -> Index:
+    pairs = tuple((key.lstrip("-"), DESCENDING if key.startswith("-") else ASCENDING) for key in keys)
+    return Index(collection, pairs, options)
+
+
+def declared(retention: Retention) -> list[Index]:
+    """The indexes of the whole product."""
+    day = _DAY_SECONDS
+    return [
+        _index("users", "email", unique=True),
+        _index("openai_accounts", "userId", unique=True),
+        _index("bots", "userId"),
+        _index("whatsapp_accounts", "botId", unique=True),
+        _index("whatsapp_accounts", "phoneNumberId", unique=True),
+        _index("whatsapp_accounts", "phoneNumber", unique=True),
+        _index("flows", "botId", "name", unique=True),
+        _index("flow_versions", "flowId", "versionNumber", unique=True),
+        _index(
+            "flow_versions",
+            "flowId",
+            "isProduction",
+            unique=True,
+            partialFilterExpression={"isProduction": True},
+        ),
+        _index("bot_variables", "botId", "variableName", unique=True),
+        # A person is known by any of their ids; two contacts of a bot never share one.
+        _index("contacts", "botId", "aliases", unique=True),
+        # One open session a conversation. The contact comes first: turns look sessions up by it.
+        _index(
+            "sessions",
+            "contactId",
+            "channel",
+            "botId",
+            unique=True,
+            partialFilterExpression={"isOpen": True},
+        ),
+        _index("sessions", "botId", "-createdAt"),
+        _index("sessions", "resumeAt", partialFilterExpression={"resumeAt": {"$exists": True}}),
+        _index("session_variables", "sessionId", "variableName", unique=True),
+        _index("messages", "sessionId", "sentAt"),
+        _index("messages", "lane", "seq", partialFilterExpression={"open": True}),
+        _index("messages", "attemptIds", partialFilterExpression={"attemptIds": {"$exists": True}}),
+        _index("messages", "wamid", partialFilterExpression={"wamid": {"$exists": True}}),
+        _index("messages", "sentAt", expireAfterSeconds=retention.messages * day),
+        _index("execution_logs", "sessionId", "executedAt"),
+        _index("execution_logs", "executedAt", expireAfterSeconds=retention.execution_logs * day),
+        # Only lanes with work are in this index: an idle lane has no `dueAt`, so the backlog is all it holds.
+        _index("lanes", "dueAt", partialFilterExpression={"dueAt": {"$exists": True}}),
+        _index("jobs", "lane", "seq", partialFilterExpression={"state": "PENDING"}),
+        _index("jobs", "state", "-seq", partialFilterExpression={"state": {"$in": ["DEAD", "UNROUTED"]}}),
+        _index(
+            "jobs",
+            "doneAt",
+            expireAfterSeconds=retention.done_jobs * day,
+            partialFilterExpression={"doneAt": {"$exists": True}},
+        ),
+        _index("heartbeats", "at", expireAfterSeconds=3600),
+    ]
+
+
+def ensure_indexes(database: Database[Document], retention: Retention) -> list[str]:
+    """Create what is missing and bring changed retention times up to date. Returns what was done, in words."""
+    done: list[str] = []
+    by_collection: dict[str, list[Index]] = {}
+    for index in declared(retention):
+        by_collection.setdefault(index.collection, []).append(index)
+    existing_collections = set(database.list_collection_names())
+    for collection, indexes in by_collection.items():
+        present = database[collection].index_information() if collection in existing_collections else {}
+        missing = [index for index in indexes if index.name not in present]
+        if missing:
+            database[collection].create_indexes(
+                [IndexModel(list(index.keys), name=index.name, **index.options) for index in missing]
+            )
+            done.extend(f"created {collection}.{index.name}" for index in missing)
+        for index in indexes:
+            wanted = index.options.get("expireAfterSeconds")
+            if index.name in present and present[index.name].get("expireAfterSeconds") != wanted:
+                database.command(
+                    "collMod", collection, index={"name": index.name, "expireAfterSeconds": wanted}
+                )
+                done.append(f"changed retention of {collection}.{index.name} to {wanted} s")
+    return done

@@ -1,0 +1,47 @@
+"""What an operator wants to know of the database server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pymongo.database import Database
+
+from common.store.database import Document
+from common.store.indexes import Retention, declared
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server as it stands."""
+
+    version: str
+    set_name: str
+    members: int
+    write_concern: str
+    now: datetime
+
+
+def inspect_server(database: Database[Document]) -> Server:
+    """Ask the server about itself. Raises DatabaseError."""
+    admin = database.client.admin
+    hello = admin.command("hello")
+    concern = database.client.write_concern.document
+    return Server(
+        version=admin.command("buildInfo")["version"],
+        set_name=hello.get("setName", "sharded cluster"),
+        members=len(hello.get("hosts", [])),
+        write_concern=", ".join(f"{key}={value}" for key, value in concern.items()),
+        now=hello["localTime"],
+    )
+
+
+def missing_indexes(database: Database[Document]) -> list[str]:
+    """The declared indexes that do not exist, as `collection.name`."""
+    collections = set(database.list_collection_names())
+    return [
+        f"{index.collection}.{index.name}"
+        for index in declared(Retention())
+        if index.collection not in collections
+        or index.name not in database[index.collection].index_information()
+    ]

@@ -1,0 +1,253 @@
+"""Lanes: one document a conversation, leased as a whole, so that its jobs run in order and one at a time.
+
+`dueAt` is the whole state machine. No `dueAt`: nothing to do. In the past: anybody may claim it. In the future:
+leased (then `owner` is set and `dueAt` is when the lease ends) or parked (then `parkedFor` says why). A worker
+that dies needs no cleaning up: its lanes simply become due. All times are the database's (`$$NOW`).
+
+Every claim adds one to `fence` and writes a `claim` token of its own; each later write of the holder is
+conditional on both, so that a holder that lost its lease changes nothing, even after a fail-over.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+
+from common.ids import new_ulid
+from common.store.database import Document
+
+_DUE = {"dueAt": {"$exists": True}, "$expr": {"$lte": ["$dueAt", "$$NOW"]}}
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A claimed lane. `was_interrupted`: the last holder died or parked it, so its outbox may hold something."""
+
+    lane: str
+    fence: int
+    claim: str
+    wakes: int
+    was_interrupted: bool
+    interruptions: int
+    jobs: tuple[Document, ...] = ()
+
+
+def _after(seconds: float) -> dict[str, Any]:
+    return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": round(seconds * 1000)}}
+
+
+class Lanes:
+    """The `lanes` collection."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._lanes = database["lanes"]
+        self._pick = random.Random()  # noqa: S311 - spreads contention, guards nothing
+
+    def wake(self, lanes: Iterable[str], *, delay_seconds: float = 0) -> None:
+        """Say that these lanes have work. A leased or parked one keeps its time but will look again."""
+        due = _after(delay_seconds) if delay_seconds else "$$NOW"
+        update = [
+            {
+                "$set": {
+                    "wakes": {"$add": [{"$ifNull": ["$wakes", 0]}, 1]},
+                    "dueAt": {"$ifNull": ["$dueAt", due]},
+                    "fence": {"$ifNull": ["$fence", 0]},
+                }
+            }
+        ]
+        operations = [UpdateOne({"_id": lane}, update, upsert=True) for lane in dict.fromkeys(lanes)]
+        if operations:
+            self._lanes.bulk_write(operations, ordered=False)
+
+    def hear(self, lanes: Iterable[str], parked_for: str) -> None:
+        """News for these lanes: one that is parked for this reason is due now, one that is held will look again."""
+        self._lanes.update_many(
+            {"_id": {"$in": list(lanes)}},
+            [
+                {
+                    "$set": {
+                        "wakes": {"$add": ["$wakes", 1]},
+                        "dueAt": {
+                            "$cond": [{"$eq": ["$parkedFor", parked_for]}, "$$NOW", "$dueAt"],
+                        },
+                    }
+                }
+            ],
+        )
+
+    def unpark_all(self, lanes: Iterable[str], parked_for: str) -> int:
+        """Make the lanes that are parked for this reason due now; returns how many were."""
+        return self._lanes.update_many(
+            {"_id": {"$in": list(lanes)}, "parkedFor": parked_for}, [{"$set": {"dueAt": "$$NOW"}}]
+        ).modified_count
+
+    def claim(
+        self, owner: str, limit: int, lease_seconds: float, jobs_each: int
+    ) -> tuple[list[Lease], datetime | None]:
+        """Lease up to `limit` due lanes, oldest first, each with its first `jobs_each` pending jobs.
+
+        Returns the leases and the database's time at the claim (None where nothing was due). Three round trips
+        for the whole batch; the cost does not depend on how many lanes or jobs are waiting.
+        """
+        # Twice as many candidates as wanted: workers that look at the same moment seldom take the same ones.
+        found = list(self._lanes.find(_DUE, {"_id": 1}).sort("dueAt", 1).limit(limit * 2))
+        if not found:
+            return [], None
+        candidates = [document["_id"] for document in found]
+        if len(candidates) > limit:
+            candidates = self._pick.sample(candidates, limit)
+        token = new_ulid()
+        self._lanes.update_many(
+            {"_id": {"$in": candidates}, **_DUE},
+            [
+                {
+                    "$set": {
+                        "owner": owner,
+                        "claim": token,
+                        "fence": {"$add": ["$fence", 1]},
+                        "dueAt": _after(lease_seconds),
+                        "claimedAt": "$$NOW",
+                        "interrupted": {
+                            "$or": [
+                                {"$ne": [{"$ifNull": ["$owner", None]}, None]},
+                                {"$ne": [{"$ifNull": ["$parkedFor", None]}, None]},
+                            ]
+                        },
+                        # Only a holder that vanished counts: parking is an orderly thing.
+                        "interruptions": {
+                            "$cond": [
+                                {"$ne": [{"$ifNull": ["$owner", None]}, None]},
+                                {"$add": [{"$ifNull": ["$interruptions", 0]}, 1]},
+                                {"$ifNull": ["$interruptions", 0]},
+                            ]
+                        },
+                        "parkedFor": "$$REMOVE",
+                    }
+                }
+            ],
+        )
+        won = self._lanes.aggregate(
+            [
+                {"$match": {"_id": {"$in": candidates}, "claim": token}},
+                {
+                    "$lookup": {
+                        "from": "jobs",
+                        "localField": "_id",
+                        "foreignField": "lane",
+                        "pipeline": [
+                            {"$match": {"state": "PENDING"}},
+                            {"$sort": {"lane": 1, "seq": 1}},
+                            {"$limit": jobs_each},
+                        ],
+                        "as": "jobs",
+                    }
+                },
+            ]
+        )
+        leases: list[Lease] = []
+        now: datetime | None = None
+        for lane in won:
+            now = lane["claimedAt"]
+            leases.append(
+                Lease(
+                    lane=lane["_id"],
+                    fence=lane["fence"],
+                    claim=token,
+                    wakes=lane["wakes"],
+                    was_interrupted=lane["interrupted"],
+                    interruptions=lane["interruptions"],
+                    jobs=tuple(lane["jobs"]),
+                )
+            )
+        return leases, now
+
+    def hold(
+        self, leases: Sequence[Lease], lease_seconds: float, session: ClientSession | None = None
+    ) -> int:
+        """Renew these leases; returns how many are still ours. Inside a transaction this is the fence."""
+        result = self._lanes.update_many(
+            still_held(leases), [{"$set": {"dueAt": _after(lease_seconds)}}], session=session
+        )
+        return result.matched_count
+
+    def held(self, leases: Sequence[Lease]) -> set[str]:
+        """Which of these leases are still ours."""
+        return {document["_id"] for document in self._lanes.find(still_held(leases), {"_id": 1})}
+
+    def release(self, leases: Sequence[Lease], *, has_more: frozenset[str] = frozenset()) -> None:
+        """Hand lanes back. One that was woken since its jobs were read, or has more, is due again at once."""
+        operations = [
+            UpdateOne(
+                {"_id": lease.lane, "claim": lease.claim, "fence": lease.fence},
+                [
+                    {
+                        "$set": {
+                            "owner": None,
+                            "claim": None,
+                            "interruptions": 0,
+                            "dueAt": "$$NOW"
+                            if lease.lane in has_more
+                            else {"$cond": [{"$eq": ["$wakes", lease.wakes]}, "$$REMOVE", "$$NOW"]},
+                        }
+                    }
+                ],
+            )
+            for lease in leases
+        ]
+        if operations:
+            self._lanes.bulk_write(operations, ordered=False)
+
+    def park(self, parked: Sequence[tuple[Lease, float, str]]) -> None:
+        """Hand lanes back, not to be claimed for so many seconds, each with the reason.
+
+        One that was woken since its claim is due again at once: what woke it may be what it waits for.
+        """
+        operations = [
+            UpdateOne(
+                {"_id": lease.lane, "claim": lease.claim, "fence": lease.fence},
+                [
+                    {
+                        "$set": {
+                            "owner": None,
+                            "claim": None,
+                            "interruptions": 0,
+                            "dueAt": {"$cond": [{"$eq": ["$wakes", lease.wakes]}, _after(seconds), "$$NOW"]},
+                            "parkedFor": {"$literal": reason},
+                        }
+                    }
+                ],
+            )
+            for lease, seconds, reason in parked
+        ]
+        if operations:
+            self._lanes.bulk_write(operations, ordered=False)
+
+    def asleep(self, lanes: Sequence[str]) -> list[str]:
+        """Which of these lanes wait for nothing: no time at which anybody would claim them."""
+        awake = self._lanes.find({"_id": {"$in": list(lanes)}, "dueAt": {"$exists": True}}, {"_id": 1})
+        seen = {document["_id"] for document in awake}
+        return [lane for lane in lanes if lane not in seen]
+
+    def oldest_due_at(self) -> datetime | None:
+        """Since when the lane that has waited longest could have been claimed; None where nothing waits."""
+        document = self._lanes.find_one(_DUE, {"dueAt": 1}, sort=[("dueAt", 1)])
+        return document["dueAt"] if document else None
+
+
+def still_held(leases: Sequence[Lease]) -> Document:
+    """The filter that matches exactly these leases while they are ours.
+
+    A claim token is written together with a new fence and never again, so lane and token prove the fence; that
+    keeps the filter to one clause a claim, not one a lane.
+    """
+    by_claim: dict[str, list[str]] = {}
+    for lease in leases:
+        by_claim.setdefault(lease.claim, []).append(lease.lane)
+    return {"$or": [{"_id": {"$in": lanes}, "claim": claim} for claim, lanes in by_claim.items()]}

@@ -1,0 +1,295 @@
+"""Messages, both ways: the transcript, and the outbox that sends are taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.database import Database
+
+from common.model.events import InboundMessage
+from common.model.outbox import STATUS_BY_NAME, MessageStatus
+from common.model.turn_records import OutboundMessage, ReplyButton
+from common.store.database import Document
+
+
+@dataclass(slots=True)
+class OutboxMessage:
+    """A message to send, with what is known of earlier attempts."""
+
+    message_id: str
+    seq: int
+    message: OutboundMessage
+    status: MessageStatus
+    request_id: str
+    attempts: int = 0
+    attempt_id: str | None = None
+    sending_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusUpdate:
+    """One element of a status webhook. `error` is Meta's error object of a failed one."""
+
+    phone_number_id: str
+    wamid: str
+    status: str
+    attempt_id: str | None = None
+    at: datetime | None = None
+    error: dict[str, Any] | None = None
+
+
+def inbound_document(
+    *, message_id: str, session_id: str | None, lane: str, bot_id: str, contact_id: str, seq: int,
+    message: InboundMessage, phone_number_id: str | None, request_id: str, note: str | None, now: datetime,
+) -> Document:  # fmt: skip
+    """A customer's message as it is stored."""
+    document: Document = {
+        "_id": message_id,
+        "sessionId": session_id,
+        "lane": lane,
+        "botId": bot_id,
+        "contactId": contact_id,
+        "seq": seq,
+        "sender": "USER",
+        "direction": "IN",
+        "messageType": _inbound_type(message),
+        "messageContent": message.text,
+        "wamid": message.message_id,
+        "whatsappType": message.type,
+        "phoneNumberId": phone_number_id,
+        "status": MessageStatus.RECEIVED.value,
+        "rank": MessageStatus.RECEIVED.rank,
+        "requestId": request_id,
+        "sentAt": message.sent_at,
+        "createdAt": now,
+    }
+    if message.button_id is not None:
+        document["buttonId"] = message.button_id
+    if note is not None:
+        document["note"] = note
+    return document
+
+
+def _inbound_type(message: InboundMessage) -> str:
+    if message.kind.value == "BUTTON":
+        return "BUTTON"
+    return {"image": "IMAGE", "document": "DOCUMENT"}.get(message.type, "TEXT")
+
+
+def outbound_document(
+    *, message_id: str, session_id: str, lane: str, bot_id: str, contact_id: str, seq: int,
+    message: OutboundMessage, phone_number_id: str | None, request_id: str, is_open: bool, now: datetime,
+) -> Document:  # fmt: skip
+    """A message to send as it is stored: QUEUED, with its place in the conversation."""
+    status = MessageStatus.QUEUED if is_open else MessageStatus.ACCEPTED
+    document: Document = {
+        "_id": message_id,
+        "sessionId": session_id,
+        "lane": lane,
+        "botId": bot_id,
+        "contactId": contact_id,
+        "seq": seq,
+        "sender": "BOT",
+        "direction": "OUT",
+        "messageType": "BUTTON" if message.buttons else "TEXT",
+        "messageContent": message.text,
+        "nodeId": message.node_id,
+        "phoneNumberId": phone_number_id,
+        "status": status.value,
+        "rank": status.rank,
+        "attempts": 0,
+        "requestId": request_id,
+        "sentAt": now,
+        "createdAt": now,
+    }
+    if is_open:
+        document["open"] = True
+    if message.buttons:
+        document["buttons"] = [
+            {"buttonId": button.button_id, "title": button.title} for button in message.buttons
+        ]
+    return document
+
+
+def outbox_message(document: Document) -> OutboxMessage:
+    """A stored message as the outbox sees it."""
+    return OutboxMessage(
+        message_id=document["_id"],
+        seq=document["seq"],
+        message=OutboundMessage(
+            node_id=document["nodeId"],
+            text=document["messageContent"],
+            buttons=tuple(
+                ReplyButton(button["buttonId"], button["title"]) for button in document.get("buttons", ())
+            ),
+        ),
+        status=MessageStatus(document["status"]),
+        request_id=document["requestId"],
+        attempts=document["attempts"],
+        attempt_id=(document.get("attemptIds") or [None])[-1],
+        sending_at=document.get("sendingAt"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A change of an outbound message's state, to be written together with others."""
+
+    write: UpdateOne
+
+
+def mark_sending(message_id: str, attempt_id: str, at: datetime) -> Mark:
+    """Before the POST: from here on the message may have been sent. Only one holder can do it."""
+    return Mark(
+        UpdateOne(
+            {"_id": message_id, "status": MessageStatus.QUEUED.value},
+            {
+                "$set": {
+                    "status": MessageStatus.SENDING.value,
+                    "rank": MessageStatus.SENDING.rank,
+                    "sendingAt": at,
+                },
+                "$push": {"attemptIds": attempt_id},
+                "$inc": {"attempts": 1},
+            },
+        )
+    )
+
+
+def mark_accepted(message_id: str, wamid: str) -> Mark:
+    """Meta took it. A status may have said more already: then only what is missing is added."""
+    return Mark(
+        UpdateOne(
+            {"_id": message_id},
+            [
+                {
+                    "$set": {
+                        "wamid": {"$ifNull": ["$wamid", {"$literal": wamid}]},
+                        "status": {
+                            "$cond": [
+                                {"$lt": ["$rank", MessageStatus.ACCEPTED.rank]},
+                                MessageStatus.ACCEPTED.value,
+                                "$status",
+                            ]
+                        },
+                        "rank": {"$max": ["$rank", MessageStatus.ACCEPTED.rank]},
+                        "acceptedAt": "$$NOW",
+                        "open": "$$REMOVE",
+                    }
+                }
+            ],
+        )
+    )
+
+
+def mark_requeued(message_id: str, reason: str) -> Mark:
+    """Certainly not sent: it waits for another attempt."""
+    return Mark(
+        UpdateOne(
+            {
+                "_id": message_id,
+                "status": {"$in": [MessageStatus.SENDING.value, MessageStatus.UNKNOWN.value]},
+            },
+            {
+                "$set": {
+                    "status": MessageStatus.QUEUED.value,
+                    "rank": MessageStatus.QUEUED.rank,
+                    "lastError": reason,
+                }
+            },
+        )
+    )
+
+
+def mark_failed(message_id: str, code: int | str, reason: str) -> Mark:
+    """It will not be sent; the conversation goes on."""
+    return Mark(
+        UpdateOne(
+            {"_id": message_id, "rank": {"$lt": MessageStatus.ACCEPTED.rank}},
+            {
+                "$set": {
+                    "status": MessageStatus.FAILED.value,
+                    "rank": MessageStatus.FAILED.rank,
+                    "error": {"code": code, "message": reason},
+                },
+                "$unset": {"open": ""},
+            },
+        )
+    )
+
+
+def mark_unknown(message_id: str, *, is_final: bool) -> Mark:
+    """The outcome cannot be known. Final: no longer waited for; a late status still corrects it."""
+    update: dict[str, Any] = {
+        "$set": {"status": MessageStatus.UNKNOWN.value, "rank": MessageStatus.UNKNOWN.rank}
+    }
+    if is_final:
+        update["$unset"] = {"open": ""}
+    return Mark(UpdateOne({"_id": message_id, "rank": {"$lt": MessageStatus.ACCEPTED.rank}}, update))
+
+
+class Messages:
+    """The `messages` collection."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._messages = database["messages"]
+
+    def open_in(self, lanes: Sequence[str]) -> dict[str, list[OutboxMessage]]:
+        """What these lanes still have to send, in order."""
+        found: dict[str, list[OutboxMessage]] = {}
+        for document in self._messages.find({"lane": {"$in": list(lanes)}, "open": True}).sort(
+            [("lane", 1), ("seq", 1)]
+        ):
+            found.setdefault(document["lane"], []).append(outbox_message(document))
+        return found
+
+    def write(self, marks: Sequence[Mark]) -> int:
+        """Write marks in one round trip; returns how many applied."""
+        return self._messages.bulk_write([mark.write for mark in marks], ordered=False).matched_count
+
+    def sending(self, attempt_ids: Sequence[str]) -> set[str]:
+        """Which of these attempts are written down as begun."""
+        query = {"attemptIds": {"$in": list(attempt_ids)}, "status": MessageStatus.SENDING.value}
+        return {document["attemptIds"][-1] for document in self._messages.find(query, {"attemptIds": 1})}
+
+    def apply_statuses(self, updates: Sequence[StatusUpdate]) -> set[str]:
+        """Move messages forward. Returns the lanes that were waiting to hear of one of them."""
+        attempts = [update.attempt_id for update in updates if update.attempt_id]
+        waiting: set[str] = set()
+        if attempts:
+            query = {"attemptIds": {"$in": attempts}, "open": True}
+            waiting = {document["lane"] for document in self._messages.find(query, {"lane": 1})}
+        writes = [write for update in updates if (write := _status_write(update)) is not None]
+        if writes:
+            self._messages.bulk_write(writes, ordered=False)
+        return waiting
+
+    def unmatched(self, updates: Sequence[StatusUpdate]) -> set[str]:
+        """The message ids among these that belong to no message known here."""
+        wamids = {update.wamid for update in updates}
+        known = self._messages.find({"wamid": {"$in": list(wamids)}}, {"wamid": 1})
+        return wamids - {document["wamid"] for document in known}
+
+
+def _status_write(update: StatusUpdate) -> UpdateOne | None:
+    status = STATUS_BY_NAME.get(update.status)
+    if status is None:
+        return None
+    # By the echoed attempt id where there is one (it is known before the POST's own answer), else by wamid.
+    key: Document = {"attemptIds": update.attempt_id} if update.attempt_id else {"wamid": update.wamid}
+    fields: Document = {"status": status.value, "rank": status.rank, "wamid": update.wamid}
+    if update.at is not None:
+        fields[f"{update.status}At"] = update.at
+    change: Document = {"$set": fields, "$unset": {"open": ""}}
+    if update.error is not None:
+        fields["error"] = update.error
+    elif status is not MessageStatus.FAILED:
+        change["$unset"]["error"] = ""
+    return UpdateOne(
+        {**key, "phoneNumberId": update.phone_number_id, "direction": "OUT", "rank": {"$lt": status.rank}},
+        change,
+    )

@@ -1,0 +1,46 @@
+"""The store as one thing: what a process is handed to reach the database."""
+
+from __future__ import annotations
+
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from common.store.bots import Bots
+from common.store.contacts import Contacts
+from common.store.database import Document
+from common.store.heartbeats import Heartbeats
+from common.store.jobs import Jobs
+from common.store.lanes import Lanes
+from common.store.messages import Messages
+from common.store.sessions import Sessions
+from common.store.timers import Timers
+from common.store.turns import Turns
+from common.store.users import Users
+
+# What every store method may raise when the database is away; callers outside the store know it by this name.
+DatabaseError = PyMongoError
+
+
+class Store:
+    """Every collection, over one database."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self.database = database
+        self.bots = Bots(database)
+        self.contacts = Contacts(database)
+        self.heartbeats = Heartbeats(database)
+        self.jobs = Jobs(database)
+        self.lanes = Lanes(database)
+        self.messages = Messages(database)
+        self.sessions = Sessions(database)
+        self.timers = Timers(database)
+        self.turns = Turns(database, self.lanes, self.jobs)
+        self.users = Users(database)
+
+    def ping(self) -> None:
+        """Ask the primary for a sign of life. Raises DatabaseError."""
+        self.database.client.admin.command("ping")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.client.close()

@@ -1,0 +1,146 @@
+"""Claiming lanes and loading, in bulk, all that their turns will need."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+
+from common.clock import DatabaseClock
+from common.crashpoint import crashpoint
+from common.model.contacts import Contact, channel_of, contact_of, is_status_lane, lane_for
+from common.model.jobs import JobKind
+from common.settings import Settings
+from common.store.jobs import job_from_document
+from common.store.lanes import Lease
+from common.store.store import Store
+from worker.directory import Directory
+from worker.held_lane import HeldLane
+from worker.inbound import read_message
+from worker.keeper import Keeper
+
+log = structlog.get_logger()
+
+# Jobs of a lane that are loaded at a time; a lane with more goes to the back of the queue afterwards.
+JOBS_EACH = 20
+
+
+class Claimer:
+    """Claims for one process."""
+
+    def __init__(
+        self, store: Store, directory: Directory, settings: Settings, clock: DatabaseClock, keeper: Keeper
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._settings = settings
+        self._clock = clock
+        self._keeper = keeper
+
+    def claim(self, most: int) -> list[HeldLane]:
+        """Up to `most` lanes with work, held and loaded. Raises DatabaseError."""
+        asked_at = time.monotonic()
+        leases, now = self._store.lanes.claim(
+            self._keeper.owner, most, self._settings.lease_seconds, JOBS_EACH
+        )
+        if now is None:
+            return []
+        self._clock.observe(now)
+        crashpoint("K1")
+        lanes = [self._hold(lease, asked_at) for lease in leases]
+        self._keeper.add(lanes)
+        conversations = [lane for lane in lanes if not is_status_lane(lane.name)]
+        try:
+            self._load(conversations)
+        except Exception:
+            for lane in lanes:
+                self._keeper.give_back(lane, "could not be loaded")
+            raise
+        log.info(
+            "lane.claimed",
+            count=len(lanes),
+            jobs=sum(len(lane.jobs) for lane in lanes),
+            interrupted=sum(lease.was_interrupted for lease in leases),
+            duration_ms=round((time.monotonic() - asked_at) * 1000, 1),
+        )
+        crashpoint("K2")
+        return [lane for lane in lanes if not lane.is_lost]
+
+    def _hold(self, lease: Lease, asked_at: float) -> HeldLane:
+        jobs = deque(job_from_document(document) for document in lease.jobs)
+        return HeldLane(
+            lease=lease,
+            held_until=asked_at + self._settings.lease_seconds,
+            jobs=jobs,
+            has_more=len(jobs) == JOBS_EACH,
+            request_id=jobs[0].request_id if jobs else "",
+        )
+
+    def _load(self, lanes: Sequence[HeldLane]) -> None:
+        if not lanes:
+            return
+        contact_ids = [contact_of(lane.name) for lane in lanes]
+        contacts = self._store.contacts.load(contact_ids)
+        sessions = {
+            channel: self._store.sessions.load_open(
+                [contact_of(lane.name) for lane in lanes if channel_of(lane.name) is channel], channel
+            )
+            for channel in {channel_of(lane.name) for lane in lanes}
+        }
+        interrupted = [lane.name for lane in lanes if lane.lease.was_interrupted]
+        unsent = self._store.messages.open_in(interrupted) if interrupted else {}
+        bots = self._directory.bots(
+            bot_id for lane in lanes if (bot_id := _bot_id(lane, contacts)) is not None
+        )
+        for lane in lanes:
+            contact_id = contact_of(lane.name)
+            bot_id = _bot_id(lane, contacts)
+            lane.bot = bots.get(bot_id) if bot_id else None
+            lane.contact = contacts.get(contact_id)
+            lane.stored = sessions[channel_of(lane.name)].get(contact_id)
+            lane.outbox.extend(unsent.get(lane.name, ()))
+            if lane.contact is None and lane.bot is not None:
+                self._meet(lane, contact_id)
+            if lane.lease.interruptions >= self._settings.job_max_attempts and lane.jobs:
+                self._bury(lane)
+
+    def _meet(self, lane: HeldLane, contact_id: str) -> None:
+        """A contact seen for the first time under this id; perhaps known under another one."""
+        first = next((job for job in lane.jobs if job.kind is JobKind.MESSAGE), None)
+        if first is None or lane.bot is None:
+            return
+        inbound = read_message(first, self._clock.now())
+        aliases = inbound.sender.aliases
+        known = self._store.contacts.by_alias(lane.bot.bot_id, aliases) if len(aliases) > 1 else None
+        if known is not None and known.contact_id != contact_id:
+            self._forward(lane, known.contact_id)
+            return
+        lane.contact = Contact(contact_id=contact_id, bot_id=lane.bot.bot_id, aliases=aliases)
+
+    def _forward(self, lane: HeldLane, contact_id: str) -> None:
+        """Two ids of one person lead to two lanes: this lane's jobs go to the first one, in their order.
+
+        Moving is done before the other lane is woken, and both can be repeated.
+        """
+        home = lane_for(channel_of(lane.name), contact_id)
+        self._store.jobs.move([job.job_id for job in lane.jobs], home)
+        self._store.lanes.wake([home])
+        log.info("lane.forwarded", lane=lane.name, to=home, jobs=len(lane.jobs))
+        lane.jobs.clear()
+        lane.contact = lane.stored = None
+
+    def _bury(self, lane: HeldLane) -> None:
+        """Holder after holder died with this lane: its first job is the one thing that they had in common."""
+        job = lane.jobs.popleft()
+        reason = f"its worker died {lane.lease.interruptions} times in a row"
+        self._store.jobs.fail(job.job_id, reason, max_attempts=0)
+        log.error("job.dead", job_id=job.job_id, lane=lane.name, reason=reason)
+
+
+def _bot_id(lane: HeldLane, contacts: dict[str, Contact]) -> str | None:
+    contact = contacts.get(contact_of(lane.name))
+    if contact is not None:
+        return contact.bot_id
+    return next((job.bot_id for job in lane.jobs if job.bot_id is not None), None)

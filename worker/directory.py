@@ -1,0 +1,80 @@
+"""Bots and compiled flows, kept in memory. A version never changes; which one is live is asked every second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from common.flow.definition import LoadedFlow, load_flow
+from common.model.bots import BotConfig
+from common.store.store import Store
+
+# A deploy is followed by every worker within this time.
+_FRESH_SECONDS = 1.0
+_MOST_FLOWS = 500
+
+
+class Directory:
+    """What workers know of bots. Thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._bots: dict[str, BotConfig] = {}
+        self._checked_at: dict[str, float] = {}
+        self._flows: OrderedDict[str, tuple[str, LoadedFlow]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def bots(self, bot_ids: Iterable[str]) -> dict[str, BotConfig]:
+        """These bots as they are now, or were a second ago. Deleted ones are missing."""
+        wanted = set(bot_ids)
+        now = time.monotonic()
+        with self._lock:
+            stale = [
+                bot_id
+                for bot_id in wanted
+                if now - self._checked_at.get(bot_id, -_FRESH_SECONDS) >= _FRESH_SECONDS
+            ]
+        if stale:
+            self._refresh(stale, now)
+        with self._lock:
+            return {bot_id: self._bots[bot_id] for bot_id in wanted if bot_id in self._bots}
+
+    def forget(self, bot_id: str) -> None:
+        """Look this bot up again the next time."""
+        with self._lock:
+            self._checked_at.pop(bot_id, None)
+
+    def _refresh(self, bot_ids: list[str], now: float) -> None:
+        revisions = self._store.bots.revisions(bot_ids)
+        for bot_id in bot_ids:
+            known = self._bots.get(bot_id)
+            bot = known
+            if bot_id not in revisions:
+                bot = None
+            elif known is None or known.revision != revisions[bot_id]:
+                bot = self._store.bots.load(bot_id)
+            with self._lock:
+                self._checked_at[bot_id] = now
+                if bot is None:
+                    self._bots.pop(bot_id, None)
+                else:
+                    self._bots[bot_id] = bot
+
+    def flow(self, version_id: str) -> tuple[str, LoadedFlow] | None:
+        """The flow id and the compiled flow of a version; None where there is no such version."""
+        with self._lock:
+            known = self._flows.get(version_id)
+            if known is not None:
+                self._flows.move_to_end(version_id)
+                return known
+        version = self._store.bots.version(version_id)
+        if version is None:
+            return None
+        loaded = (version.flow_id, load_flow(version.flow_data, version_id))
+        with self._lock:
+            self._flows[version_id] = loaded
+            while len(self._flows) > _MOST_FLOWS:
+                self._flows.popitem(last=False)
+        return loaded

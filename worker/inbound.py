@@ -1,0 +1,113 @@
+"""A WhatsApp message element, as Meta sends it, read into what a flow understands. Never raises."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from common.model.contacts import Sender
+from common.model.events import InboundMessage, MessageKind
+from common.model.jobs import Job
+
+_MEDIA = frozenset({"image", "video", "document", "audio", "sticker"})
+_OTHER = frozenset({"location", "contacts", "order"})
+# A customer can type 4,096 characters; what is longer did not come from a phone. It is kept, cut.
+_MOST_CHARACTERS = 65_536
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message with its sender. `other_aliases` are further ids that a system message says are theirs."""
+
+    message: InboundMessage
+    sender: Sender
+    profile_name: str
+    other_aliases: tuple[str, ...] = ()
+
+
+def read_message(job: Job, now: datetime) -> Inbound:
+    """The message of a MESSAGE job. What is missing or of a wrong type counts as not there."""
+    payload = json.loads(job.payload)
+    element = payload["message"]
+    kind, text, button_id = _content(element)
+    type_name = element.get("type")
+    profile_name = payload["profile"].get("name")
+    return Inbound(
+        message=InboundMessage(
+            message_id=element["id"],
+            kind=kind,
+            text=_clean(text)[:_MOST_CHARACTERS],
+            sent_at=_sent_at(element.get("timestamp"), now),
+            button_id=button_id,
+            type=_clean(type_name)[:40] if isinstance(type_name, str) else "unknown",
+        ),
+        sender=Sender(wa_id=_text(element, "from") or None, bsuid=_text(element, "from_user_id") or None),
+        profile_name=_clean(profile_name)[:200] if isinstance(profile_name, str) else "",
+        other_aliases=_other_aliases(element),
+    )
+
+
+def _content(element: dict[str, Any]) -> tuple[MessageKind, str, str | None]:
+    if element.get("group_id"):
+        return MessageKind.PASSIVE, "", None
+    match element.get("type"):
+        case "text":
+            return MessageKind.TEXT, _text(_part(element, "text"), "body"), None
+        case "button":
+            button = _part(element, "button")
+            return MessageKind.BUTTON, _text(button, "text"), _text(button, "payload") or None
+        case "interactive":
+            return _interactive(_part(element, "interactive"))
+        case str(name) if name in _MEDIA:
+            return MessageKind.MEDIA, _text(_part(element, name), "caption"), None
+        case str(name) if name in _OTHER:
+            return MessageKind.OTHER, "", None
+        case _:
+            return MessageKind.PASSIVE, "", None
+
+
+def _interactive(interactive: dict[str, Any]) -> tuple[MessageKind, str, str | None]:
+    match interactive.get("type"):
+        case "button_reply" | "list_reply" as name:
+            reply = _part(interactive, name)
+            reply_id = _text(reply, "id")
+            if reply_id:
+                return MessageKind.BUTTON, _text(reply, "title"), reply_id
+            return MessageKind.TEXT, _text(reply, "title"), None
+        case "nfm_reply":
+            return MessageKind.OTHER, "", None
+        case _:
+            return MessageKind.PASSIVE, "", None
+
+
+def _other_aliases(element: dict[str, Any]) -> tuple[str, ...]:
+    system = _part(element, "system")
+    wa_id = _text(system, "wa_id") or _text(system, "new_wa_id")
+    return Sender(wa_id=wa_id or None, bsuid=_text(system, "user_id") or None).aliases
+
+
+def _part(element: dict[str, Any], name: str) -> dict[str, Any]:
+    part = element.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _text(element: dict[str, Any], name: str) -> str:
+    value = element.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _clean(text: str) -> str:
+    """Text that the database takes: lone surrogates become the replacement character, NUL goes."""
+    return text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _sent_at(timestamp: object, now: datetime) -> datetime:
+    """Meta's Unix seconds (as text); our own time where they are missing or impossible."""
+    try:
+        sent_at = datetime.fromtimestamp(int(str(timestamp)[:20]), UTC)
+    except (ValueError, OverflowError, OSError):
+        return now
+    return min(sent_at, now) if sent_at > _EARLIEST else now

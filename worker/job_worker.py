@@ -1,0 +1,176 @@
+"""One worker process: lanes go round from claim to turn to outbox to call, until there is nothing left to do.
+
+Threads: one claims, `worker_threads` run turns, one writes the outbox, one releases, one renews leases, and two
+pools send messages and make calls. A lane is with exactly one of them at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+import structlog
+
+from common.clock import DatabaseClock
+from common.gateways.whatsapp.gateway import WhatsAppGateway
+from common.model.contacts import is_status_lane
+from common.settings import Settings
+from common.store.store import DatabaseError, Store
+from common.store.wakeups import Wakeups
+from worker.claimer import JOBS_EACH, Claimer
+from worker.directory import Directory
+from worker.effects.callers import make_callers
+from worker.effects.scheduler import Effects
+from worker.held_lane import HeldLane
+from worker.keeper import Keeper
+from worker.later import Later
+from worker.outbox import Outbox
+from worker.runner import Runner
+from worker.statuses import Statuses
+
+log = structlog.get_logger()
+
+# After a database error: long enough not to hammer it, short enough to be back soon after a fail-over.
+_PAUSE_SECONDS = 0.5
+
+
+class JobWorker:
+    """Runs until `stop`; `run` then finishes what is under way and hands every lane back."""
+
+    def __init__(self, store: Store, settings: Settings, gateway: WhatsAppGateway, owner: str) -> None:
+        self._settings = settings
+        self._store = store
+        self._stopping = threading.Event()
+        self._ready: deque[HeldLane] = deque()
+        self._ready_changed = threading.Condition()
+        clock = DatabaseClock()
+        directory = Directory(store)
+        self._later = Later()
+        self._keeper = Keeper(store, owner, settings.lease_seconds)
+        self._outbox = Outbox(store, gateway, settings, clock, self._keeper, self._later, self.route)
+        self._effects = Effects(
+            store, settings, self._keeper, self._later, make_callers(settings), self.route
+        )
+        self._runner = Runner(store, directory, settings, clock, self._keeper, self._outbox, self.route)
+        self._claimer = Claimer(store, directory, settings, clock, self._keeper)
+        self._statuses = Statuses(store)
+        self._wakeups = Wakeups(store.database, settings.poll_max_seconds)
+        self._runners = [
+            threading.Thread(target=self._run_turns, name=f"turns-{number}", daemon=True)
+            for number in range(settings.worker_threads)
+        ]
+
+    def stop(self) -> None:
+        """Claim nothing more. Safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until told to stop, then finish and hand back, in `stop_seconds` at most."""
+        for part in (self._later, self._keeper, self._outbox):
+            part.start()
+        for thread in self._runners:
+            thread.start()
+        try:
+            self._claim_until_stopped()
+        finally:
+            self._finish()
+
+    def route(self, lane: HeldLane) -> None:
+        """Give a lane to whoever has something to do for it. Thread-safe, quick."""
+        if lane.is_lost:
+            self._keeper.drop(lane, "lost")
+        elif lane.outbox:
+            self._outbox.submit(lane)
+        elif lane.answer is not None:
+            self._run_soon(lane)
+        elif lane.waits_for_call:
+            self._effects.submit(lane)
+        elif lane.jobs and not self._stopping.is_set():
+            self._run_soon(lane)
+        else:
+            self._keeper.release(lane)
+
+    def _run_soon(self, lane: HeldLane) -> None:
+        with self._ready_changed:
+            self._ready.append(lane)
+            self._ready_changed.notify()
+
+    # Claiming
+
+    def _claim_until_stopped(self) -> None:
+        batch = self._settings.worker_batch_lanes
+        while not self._stopping.is_set():
+            room = self._keeper.wait_for_room(self._settings.worker_held_lanes, _PAUSE_SECONDS)
+            if room == 0:
+                continue
+            try:
+                lanes = self._claimer.claim(min(room, batch))
+                for lane in lanes:
+                    self._admit(lane)
+                if not lanes:
+                    self._wakeups.wait()
+            except DatabaseError as error:
+                log.warning("worker.database_away", error=type(error).__name__)
+                self._stopping.wait(_PAUSE_SECONDS)
+
+    def _admit(self, lane: HeldLane) -> None:
+        if is_status_lane(lane.name):
+            self._run_soon(lane)
+        else:
+            self.route(lane)
+
+    # Turns
+
+    def _run_turns(self) -> None:
+        while True:
+            lanes = self._take()
+            if not lanes:
+                return
+            try:
+                statuses = [lane for lane in lanes if is_status_lane(lane.name)]
+                if statuses:
+                    self._apply_statuses(statuses)
+                self._runner.run([lane for lane in lanes if not is_status_lane(lane.name)])
+            except Exception as error:  # noqa: BLE001 - the lane loop's border
+                log.error("worker.turns_failed", error=type(error).__name__, exc_info=error)
+                for lane in lanes:
+                    self._keeper.give_back(lane, type(error).__name__)
+
+    def _take(self) -> list[HeldLane]:
+        """Lanes that are ready, as many as one transaction takes; empty when all is over."""
+        with self._ready_changed:
+            self._ready_changed.wait_for(lambda: self._ready or self._is_over)
+            most = min(len(self._ready), self._settings.worker_batch_lanes)
+            return [self._ready.popleft() for _ in range(most)]
+
+    _is_over = False
+
+    def _apply_statuses(self, lanes: list[HeldLane]) -> None:
+        try:
+            self._statuses.apply([job for lane in lanes for job in lane.jobs])
+        except DatabaseError as error:
+            for lane in lanes:
+                self._keeper.give_back(lane, f"{type(error).__name__} while applying statuses")
+            return
+        for lane in lanes:
+            lane.has_more = len(lane.jobs) >= JOBS_EACH
+            lane.jobs.clear()
+            self._keeper.release(lane)
+
+    # Stopping
+
+    def _finish(self) -> None:
+        deadline = time.monotonic() + self._settings.stop_seconds - 3
+        self._wakeups.close()
+        log.info("worker.stopping", held=self._keeper.count())
+        self._keeper.wait_until_empty(max(0.0, deadline - time.monotonic()))
+        for lane in self._keeper.held():
+            self._keeper.give_back(lane, "stopping")
+        self._effects.close()
+        with self._ready_changed:
+            self._is_over = True
+            self._ready_changed.notify_all()
+        self._keeper.wait_until_empty(1.0)
+        self._keeper.close()
+        log.info("worker.stopped", held=self._keeper.count())

@@ -1,0 +1,404 @@
+"""The outbox: sends a lane's messages in order, one at a time, and never blindly twice.
+
+QUEUED → SENDING is written, with a fresh attempt id, before the POST; ACCEPTED after it. What lies between when
+a process dies, or when the POST's outcome cannot be known, is UNKNOWN: the lane is parked (never a thread) until
+a status webhook echoes the attempt id, or the grace period is over and the policy decides.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from common.clock import DatabaseClock
+from common.crashpoint import crashpoint
+from common.gateways.whatsapp.backoff import retry_delay, transport_retry_delay
+from common.gateways.whatsapp.error_table import Action
+from common.gateways.whatsapp.gateway import WhatsAppGateway
+from common.gateways.whatsapp.pace import NumberPace, PairPace
+from common.gateways.whatsapp.results import (
+    Accepted,
+    NotSent,
+    Recipient,
+    Refused,
+    SenderAccount,
+    SendResult,
+    Unknown,
+)
+from common.gateways.whatsapp.window import is_window_open
+from common.ids import new_ulid
+from common.model.bots import WhatsAppAccount
+from common.model.contacts import Contact
+from common.model.outbox import MessageStatus, UnknownSendPolicy
+from common.secrets import KeyRing, SecretError
+from common.settings import Settings
+from common.store.messages import (
+    Mark,
+    OutboxMessage,
+    mark_accepted,
+    mark_failed,
+    mark_requeued,
+    mark_sending,
+    mark_unknown,
+)
+from common.store.store import DatabaseError, Store
+from worker.batch_writer import BatchWriter
+from worker.held_lane import HeldLane
+from worker.keeper import Keeper
+from worker.later import Later
+
+log = structlog.get_logger()
+
+PARKED_UNKNOWN = "unknown_send"
+PARKED_RETRY = "retry_send"
+PARKED_STOPPED = "bot_stopped"
+# How often a stopped bot's lanes look whether it was reconnected (being reconnected wakes them at once).
+_STOPPED_SECONDS = 60.0
+# Waits shorter than this are sat out here; for longer ones the lane is handed back.
+_SHORT_SECONDS = 2.0
+# A lease must last this much longer than a POST may take, or it is renewed first.
+_LEASE_MARGIN_SECONDS = 2.0
+_WINDOW_CLOSED = 131047
+
+
+@dataclass(slots=True)
+class _Write:
+    """A mark to be written, and what follows. `attempt_id`: a SENDING mark that must have applied."""
+
+    lane: HeldLane
+    mark: Mark
+    then: Callable[[], None]
+    attempt_id: str | None = None
+
+
+class Outbox:
+    """Sends for one process. `done(lane)` is called when a lane has nothing more to send just now."""
+
+    def __init__(
+        self,
+        store: Store,
+        gateway: WhatsAppGateway,
+        settings: Settings,
+        clock: DatabaseClock,
+        keeper: Keeper,
+        later: Later,
+        done: Callable[[HeldLane], None],
+    ) -> None:
+        self._store = store
+        self._gateway = gateway
+        self._settings = settings
+        self._clock = clock
+        self._keeper = keeper
+        self._later = later
+        self._done = done
+        self._keys = KeyRing.from_setting(settings.encryption_keys)
+        self._tokens: dict[str, tuple[str, str]] = {}
+        self._policy = UnknownSendPolicy(settings.send_unknown_policy)
+        self._grace = timedelta(seconds=settings.send_grace_seconds)
+        # Meta counts per number, whatever number of processes sends for it.
+        self._pace = NumberPace(settings.number_per_second / settings.worker_processes)
+        self._random = random.Random()  # noqa: S311 - jitter
+        self._writer: BatchWriter[_Write] = BatchWriter("outbox", self._write_marks)
+        self._pool = ThreadPoolExecutor(settings.worker_send_threads, thread_name_prefix="send")
+
+    def start(self) -> None:
+        self._writer.start()
+
+    def close(self) -> None:
+        """Finish what is under way."""
+        self._pool.shutdown(wait=True)
+        self._writer.close()
+        self._gateway.close()
+
+    def submit(self, lane: HeldLane) -> None:
+        """Send what the lane has to send. Quick: the work happens elsewhere. Thread-safe."""
+        if not lane.outbox or lane.is_lost:
+            self._done(lane)
+            return
+        lane.made_progress()
+        message = lane.outbox[0]
+        if message.status is MessageStatus.QUEUED:
+            self._prepare(lane, message)
+        else:
+            self._resolve(lane, message)
+
+    def mark_read(self, lane: HeldLane, message_id: str) -> None:
+        """Show the customer that the message was read, and that we are typing: best effort, if so set."""
+        account = lane.bot.account if lane.bot else None
+        if account is None or not (self._settings.mark_as_read or self._settings.typing_indicator):
+            return
+        sender = self._sender(account)
+        if sender is not None:
+            typing = self._settings.typing_indicator
+            self._pool.submit(
+                self._gateway.mark_read, sender, message_id, typing=typing, request_id=lane.request_id
+            )
+
+    # Before the POST
+
+    def _prepare(self, lane: HeldLane, message: OutboxMessage) -> None:
+        """Check what can be checked, wait where that is due, then write down that we are about to send."""
+        account, contact = lane.bot.account if lane.bot else None, lane.contact
+        if account is None or contact is None or account.stopped_for is not None:
+            self._keeper.park(lane, _STOPPED_SECONDS, PARKED_STOPPED)
+            return
+        now = self._clock.now()
+        if not is_window_open(contact.last_inbound_at, now):
+            self._give_up(lane, message, _WINDOW_CLOSED, "The 24-hour window of this contact is closed.")
+            return
+        wait = max(
+            self._pair_wait(contact, now), self._pace.reserve(account.phone_number_id, time.monotonic())
+        )
+        if wait > _SHORT_SECONDS:
+            self._keeper.park(lane, wait, PARKED_RETRY)
+        elif wait > 0:
+            self._later.call(wait, lambda: self._begin(lane, message, account, contact))
+        else:
+            self._begin(lane, message, account, contact)
+
+    def _pair_wait(self, contact: Contact, now: datetime) -> float:
+        pace = PairPace(contact.pace_level, contact.pace_at or now)
+        _, wait = pace.after(now, burst=self._settings.pair_burst, seconds=self._settings.pair_seconds)
+        return wait
+
+    def _begin(
+        self, lane: HeldLane, message: OutboxMessage, account: WhatsAppAccount, contact: Contact
+    ) -> None:
+        if not self._keeper.has_lease(lane, self._settings.graph_timeout_seconds + _LEASE_MARGIN_SECONDS):
+            self._keeper.drop(lane, "lease ended before the send")
+            return
+        now = self._clock.now()
+        pace, _ = PairPace(contact.pace_level, contact.pace_at or now).after(
+            now, burst=self._settings.pair_burst, seconds=self._settings.pair_seconds
+        )
+        contact.pace_level, contact.pace_at = pace.level, pace.at
+        message.attempt_id, message.sending_at = new_ulid(), now
+        message.attempts += 1
+        message.status = MessageStatus.SENDING
+        self._writer.put(
+            _Write(
+                lane,
+                mark_sending(message.message_id, message.attempt_id, now),
+                then=lambda: self._post_soon(lane, message, account, contact),
+                attempt_id=message.attempt_id,
+            )
+        )
+
+    def _post_soon(
+        self, lane: HeldLane, message: OutboxMessage, account: WhatsAppAccount, contact: Contact
+    ) -> None:
+        crashpoint("K5")
+        self._pool.submit(self._post, lane, message, account, contact)
+
+    # The POST
+
+    def _post(
+        self, lane: HeldLane, message: OutboxMessage, account: WhatsAppAccount, contact: Contact
+    ) -> None:
+        try:
+            if not self._keeper.has_lease(lane, self._settings.graph_timeout_seconds):
+                # Certainly not sent, but written down as begun: say so, if the message is still as we left it.
+                self._write(
+                    lane,
+                    mark_requeued(message.message_id, "lease ended"),
+                    lambda: self._keeper.drop(lane, "lease ended before the send"),
+                )
+                return
+            sender = self._sender(account)
+            started = time.perf_counter()
+            result: SendResult
+            if sender is None:
+                result = Refused(None, None, "the access token cannot be decrypted", Action.STOP_BOT_AUTH)
+            else:
+                recipient = Recipient(wa_id=contact.wa_id, bsuid=contact.bsuid)
+                result = self._gateway.send(
+                    sender, recipient, message.message, message.attempt_id or "", message.request_id
+                )
+            crashpoint("K6")
+            self._settle(lane, message, result, (time.perf_counter() - started) * 1000)
+        except Exception as error:  # noqa: BLE001 - a border: the outcome is unknown, and says so
+            log.error("send.failed", lane=lane.name, error=type(error).__name__, exc_info=error)
+            self._settle(lane, message, Unknown(type(error).__name__), 0.0)
+
+    def _sender(self, account: WhatsAppAccount) -> SenderAccount | None:
+        known = self._tokens.get(account.account_id)
+        if known is None or known[0] != account.access_token:
+            try:
+                token = self._keys.decrypt(
+                    account.access_token, f"whatsapp_accounts:{account.account_id}:accessToken"
+                )
+            except SecretError:
+                return None
+            known = (account.access_token, token)
+            self._tokens[account.account_id] = known
+        return SenderAccount(account.phone_number_id, known[1])
+
+    # After the POST
+
+    def _settle(self, lane: HeldLane, message: OutboxMessage, result: SendResult, took_ms: float) -> None:
+        match result:
+            case Accepted():
+                log.info(
+                    "send.accepted",
+                    lane=lane.name,
+                    message_id=message.message_id,
+                    wamid=result.wamid,
+                    duration_ms=round(took_ms, 1),
+                    request_id=message.request_id,
+                )
+                self._write(lane, mark_accepted(message.message_id, result.wamid), lambda: self._sent(lane))
+            case NotSent():
+                delay = transport_retry_delay(message.attempts, self._random.random)
+                self._again(lane, message, delay, None, result.reason)
+            case Unknown():
+                log.warning(
+                    "send.unknown", lane=lane.name, message_id=message.message_id, reason=result.reason
+                )
+                self._write(
+                    lane, mark_unknown(message.message_id, is_final=False), lambda: self._park_unknown(lane)
+                )
+            case Refused():
+                self._refused(lane, message, result)
+
+    def _refused(self, lane: HeldLane, message: OutboxMessage, refused: Refused) -> None:
+        log.warning(
+            "send.refused",
+            lane=lane.name,
+            message_id=message.message_id,
+            code=refused.code,
+            action=refused.action.value,
+            details=refused.details,
+        )
+        account, contact = lane.bot.account if lane.bot else None, lane.contact
+        if refused.action.stops_bot and account is not None:
+            self._stop_bot(lane, message, account, refused)
+            return
+        if (
+            refused.action is Action.RETRY_ALTERNATIVE_NUMBER
+            and contact is not None
+            and refused.alternative_wa_id
+        ):
+            if message.attempts > 1:
+                self._give_up(lane, message, refused.code or 0, refused.details)
+                return
+            contact.wa_id = refused.alternative_wa_id
+        delay = retry_delay(
+            refused.action, message.attempts, self._random.random, refused.retry_after_seconds
+        )
+        if (
+            delay is not None
+            and refused.action in {Action.RETRY_NUMBER, Action.RETRY_APP}
+            and account is not None
+        ):
+            self._pace.hold(account.phone_number_id, delay, time.monotonic())
+        self._again(lane, message, delay, refused.code, refused.details)
+
+    def _stop_bot(
+        self, lane: HeldLane, message: OutboxMessage, account: WhatsAppAccount, refused: Refused
+    ) -> None:
+        reason = f"{refused.code}: {refused.details}"[:500]
+
+        def park() -> None:
+            try:
+                self._store.bots.stop_sending(account.bot_id, reason)
+            except DatabaseError as error:
+                log.warning("bot.stop_failed", bot=account.bot_id, error=type(error).__name__)
+            self._keeper.park(lane, _STOPPED_SECONDS, PARKED_STOPPED)
+
+        log.error("bot.stopped", bot=account.bot_id, reason=reason)
+        self._write(lane, mark_requeued(message.message_id, reason), park)
+
+    def _again(
+        self, lane: HeldLane, message: OutboxMessage, delay: float | None, code: int | None, reason: str
+    ) -> None:
+        if delay is None:
+            self._give_up(lane, message, code or "not_sent", reason)
+            return
+        message.status = MessageStatus.QUEUED
+        mark = mark_requeued(message.message_id, reason)
+        if delay > _SHORT_SECONDS:
+            self._write(lane, mark, lambda: self._keeper.park(lane, delay, PARKED_RETRY))
+        else:
+            self._write(lane, mark, lambda: self._later.call(delay, lambda: self.submit(lane)))
+
+    def _give_up(self, lane: HeldLane, message: OutboxMessage, code: int | str, reason: str) -> None:
+        log.warning("send.gave_up", lane=lane.name, message_id=message.message_id, code=code, reason=reason)
+        self._write(lane, mark_failed(message.message_id, code, reason), lambda: self._sent(lane))
+
+    def _sent(self, lane: HeldLane) -> None:
+        crashpoint("K7")
+        lane.outbox.popleft()
+        self.submit(lane)
+
+    def _park_unknown(self, lane: HeldLane) -> None:
+        self._keeper.park(lane, self._settings.send_grace_seconds, PARKED_UNKNOWN)
+
+    # A send that an earlier holder, or an unanswered POST, left open
+
+    def _resolve(self, lane: HeldLane, message: OutboxMessage) -> None:
+        begun = message.sending_at or self._clock.now()
+        left = (begun + self._grace - self._clock.now()).total_seconds()
+        if left > 0:
+            mark = mark_unknown(message.message_id, is_final=False)
+            self._write(lane, mark, lambda: self._keeper.park(lane, left, PARKED_UNKNOWN))
+            return
+        # The look at the database belongs to no thread that others wait for.
+        self._pool.submit(self._decide, lane, message, begun)
+
+    def _decide(self, lane: HeldLane, message: OutboxMessage, begun: datetime) -> None:
+        try:
+            repeats = self._is_repeated(lane, begun)
+        except DatabaseError as error:
+            self._keeper.give_back(lane, f"{type(error).__name__} while deciding")
+            return
+        log.warning(
+            "send.repeated" if repeats else "send.left_unknown",
+            lane=lane.name,
+            message_id=message.message_id,
+            policy=self._policy.value,
+        )
+        if repeats:
+            message.status = MessageStatus.QUEUED
+            mark = mark_requeued(message.message_id, f"no status within the grace period ({self._policy})")
+            self._write(lane, mark, lambda: self.submit(lane))
+        else:
+            self._write(lane, mark_unknown(message.message_id, is_final=True), lambda: self._sent(lane))
+
+    def _is_repeated(self, lane: HeldLane, begun: datetime) -> bool:
+        if self._policy is not UnknownSendPolicy.AUTO:
+            return self._policy is UnknownSendPolicy.RESEND
+        account = lane.bot.account if lane.bot else None
+        if account is None:
+            return False
+        # Statuses for this number still came when ours was long overdue: the webhook works, so silence speaks.
+        heard_at = self._store.bots.last_status_at(account.phone_number_id)
+        return heard_at is not None and heard_at > begun + self._grace / 2
+
+    # Writing
+
+    def _write(self, lane: HeldLane, mark: Mark, then: Callable[[], None]) -> None:
+        self._writer.put(_Write(lane, mark, then))
+
+    def _write_marks(self, writes: list[_Write]) -> None:
+        try:
+            matched = self._store.messages.write([write.mark for write in writes])
+            lost: set[str] = set()
+            if matched < len(writes):
+                begun = [write.attempt_id for write in writes if write.attempt_id]
+                lost = set(begun) - self._store.messages.sending(begun)
+        except DatabaseError as error:
+            log.warning("outbox.write_failed", error=type(error).__name__, count=len(writes))
+            for write in writes:
+                self._keeper.give_back(write.lane, "database away while sending")
+            return
+        for write in writes:
+            if write.attempt_id in lost:
+                self._keeper.give_back(write.lane, "the message is not waiting to be sent any more")
+            else:
+                write.then()

@@ -1,0 +1,202 @@
+"""Running turns: several lanes at a time, computed one by one, written in one transaction.
+
+The transaction is the group's; the failure is the lane's: whatever goes wrong in the group is tried again lane
+by lane, so that one bad conversation costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from common.clock import DatabaseClock
+from common.model.jobs import Job
+from common.settings import Settings
+from common.store.errors import is_unstorable
+from common.store.store import DatabaseError, Store
+from common.store.turns import Conflict, LeaseLost
+from worker.directory import Directory
+from worker.held_lane import HeldLane
+from worker.keeper import Keeper
+from worker.outbox import Outbox
+from worker.retry import retry_after
+from worker.turn import CannotRun, ComputedTurn, TurnSettings, compute, compute_failure
+
+log = structlog.get_logger()
+
+PARKED_BACKOFF = "job_failed"
+
+
+@dataclass(slots=True)
+class _Work:
+    lane: HeldLane
+    job: Job | None
+    turn: ComputedTurn
+
+
+class Runner:
+    """Runs turns for one process; several threads may call `run`. `done(lane)` takes each lane on."""
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        settings: Settings,
+        clock: DatabaseClock,
+        keeper: Keeper,
+        outbox: Outbox,
+        done: Callable[[HeldLane], None],
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._settings = settings
+        self._clock = clock
+        self._keeper = keeper
+        self._outbox = outbox
+        self._done = done
+        self._turn_settings = TurnSettings(
+            inbound_per_minute=settings.inbound_per_minute,
+            keeps_variables_in_log=not settings.is_production,
+        )
+
+    def run(self, lanes: list[HeldLane]) -> None:
+        """The next turn of each of these lanes."""
+        works = [work for lane in lanes if (work := self._compute(lane)) is not None]
+        if works:
+            self._commit(works)
+
+    def _compute(self, lane: HeldLane) -> _Work | None:
+        if lane.is_lost:
+            self._keeper.drop(lane, "lost before its turn")
+            return None
+        lane.made_progress()
+        job = None if lane.answer is not None else lane.jobs[0]
+        if job is not None:
+            lane.request_id = job.request_id
+        try:
+            turn = compute(lane, job, self._directory, self._turn_settings, self._clock.now())
+        except CannotRun as error:
+            self._reject(lane, job, str(error))
+            return None
+        except DatabaseError as error:
+            self._keeper.give_back(lane, f"{type(error).__name__} while computing")
+            return None
+        except Exception as error:  # noqa: BLE001 - the lane loop's border
+            log.error("turn.failed", lane=lane.name, error=type(error).__name__, exc_info=error)
+            self._fail(lane, job, f"{type(error).__name__}: {error}"[:500])
+            return None
+        return _Work(lane, job, turn)
+
+    def _commit(self, works: list[_Work]) -> None:
+        started = time.perf_counter()
+        try:
+            self._store.turns.commit(
+                [work.turn.writes for work in works], self._settings.lease_seconds, self._clock.now()
+            )
+        except (LeaseLost, Conflict) as error:
+            self._apart(works, lambda work: self._keeper.drop(work.lane, type(error).__name__))
+        except Exception as error:  # noqa: BLE001 - the lane loop's border
+            if is_unstorable(error):
+                self._apart(works, self._fail_session)
+            elif isinstance(error, DatabaseError):
+                log.warning("turn.commit_failed", error=type(error).__name__, count=len(works))
+                for work in works:
+                    self._keeper.give_back(work.lane, f"{type(error).__name__} at commit")
+            else:
+                log.error("turn.commit_broken", error=type(error).__name__, exc_info=error)
+                reason = f"{type(error).__name__}: {error}"[:500]
+                self._apart(works, lambda work: self._fail(work.lane, work.job, reason))
+        else:
+            self._committed(works, (time.perf_counter() - started) * 1000)
+
+    def _apart(self, works: list[_Work], alone: Callable[[_Work], None]) -> None:
+        """Something in this group is wrong: find out what, one by one."""
+        if len(works) == 1:
+            alone(works[0])
+            return
+        for work in works:
+            self._commit([work])
+
+    def _committed(self, works: list[_Work], took_ms: float) -> None:
+        held_until = time.monotonic() + self._settings.lease_seconds - took_ms / 1000
+        for work in works:
+            lane, turn = work.lane, work.turn
+            lane.held_until = max(lane.held_until, held_until)
+            lane.contact, lane.stored = turn.contact, turn.stored
+            lane.contact.is_stored = True
+            lane.outbox.extend(turn.outbox)
+            if work.job is None:
+                lane.answer = None
+            else:
+                lane.jobs.popleft()
+            log.info(
+                "turn.committed",
+                lane=lane.name,
+                fence=lane.lease.fence,
+                session_id=turn.writes.session["_id"] if turn.writes.session else None,
+                job_id=turn.writes.job_id,
+                nodes=turn.node_count,
+                messages=len(turn.outbox),
+                group=len(works),
+                duration_ms=round(took_ms, 1),
+                request_id=lane.request_id,
+            )
+            if turn.read_message_id is not None:
+                self._outbox.mark_read(lane, turn.read_message_id)
+            self._done(lane)
+
+    def _fail_session(self, work: _Work) -> None:
+        """What this turn wants to write cannot be stored, today or ever: the session fails and says why."""
+        try:
+            turn = compute_failure(
+                work.lane,
+                work.job,
+                self._directory,
+                self._turn_settings,
+                self._clock.now(),
+                "session.too_large",
+                "This conversation holds more than can be stored.",
+            )
+            self._store.turns.commit([turn.writes], self._settings.lease_seconds, self._clock.now())
+        except (LeaseLost, Conflict) as error:
+            self._keeper.drop(work.lane, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the lane loop's border
+            log.error("turn.failure_failed", lane=work.lane.name, error=type(error).__name__, exc_info=error)
+            self._fail(work.lane, work.job, f"{type(error).__name__}: {error}"[:500])
+        else:
+            self._committed([_Work(work.lane, work.job, turn)], 0.0)
+
+    def _fail(self, lane: HeldLane, job: Job | None, reason: str) -> None:
+        """Our own fault: once more later, with growing distance, then the job is dead and the lane goes on."""
+        if job is None:
+            # The answer of a call: it is asked for again by whoever takes the lane next.
+            self._keeper.park(lane, self._settings.retry_base_seconds, PARKED_BACKOFF)
+            return
+        try:
+            is_dead = self._store.jobs.fail(job.job_id, reason, max_attempts=self._settings.job_max_attempts)
+        except DatabaseError as error:
+            self._keeper.give_back(lane, f"{type(error).__name__} while failing a job")
+            return
+        log.error("job.dead" if is_dead else "job.failed", job_id=job.job_id, lane=lane.name, reason=reason)
+        if is_dead:
+            lane.jobs.popleft()
+            self._done(lane)
+        else:
+            job.attempts += 1
+            self._keeper.park(lane, retry_after(job.attempts, self._settings), PARKED_BACKOFF)
+
+    def _reject(self, lane: HeldLane, job: Job | None, reason: str) -> None:
+        if job is not None:
+            try:
+                self._store.jobs.reject(job.job_id, reason)
+            except DatabaseError as error:
+                self._keeper.give_back(lane, f"{type(error).__name__} while rejecting a job")
+                return
+            lane.jobs.popleft()
+        log.warning("job.unrouted", lane=lane.name, reason=reason)
+        lane.answer = None
+        lane.stored = None
+        self._done(lane)

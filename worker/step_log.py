@@ -1,0 +1,85 @@
+"""A turn's entries in `execution_logs`: one a step, the first one with what caused the turn.
+
+From these alone the engine can run the conversation again: the event (with every answer of an API or an AI),
+the time, the bot variables that were read, who wrote, and the flow version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from common.json_text import write_json
+from common.model.events import Event, event_to_json
+from common.model.session import Session
+from common.model.turn_records import Step
+from common.model.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOrigin:
+    """Where a turn comes from: what all of its steps share."""
+
+    bot_id: str
+    lane: str
+    fence: int
+    job_id: str | None
+    request_id: str
+    now: datetime
+    surroundings: dict[str, str]  # what the flow could read besides: userName, userPhone, messageId, userId
+
+
+def step_documents(
+    steps: Sequence[Step],
+    session: Session,
+    event: Event,
+    bot_variables: Mapping[str, Value],
+    origin: TurnOrigin,
+    *,
+    keeps_variables: bool,
+) -> list[dict[str, Any]]:
+    """The documents of a turn. Values that a customer or an API brought stand as JSON text, safe to store."""
+    documents = [
+        _document(place, step, session, origin, keeps_variables=keeps_variables)
+        for place, step in enumerate(steps)
+    ]
+    documents[0]["event"] = write_json(event_to_json(event))
+    documents[0]["botVariables"] = write_json(dict(bot_variables))
+    documents[0]["surroundings"] = origin.surroundings
+    documents[0]["jobId"] = origin.job_id
+    return documents
+
+
+def _document(
+    place: int, step: Step, session: Session, origin: TurnOrigin, *, keeps_variables: bool
+) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "_id": f"{session.session_id}:{session.turn}:{place}",
+        "sessionId": session.session_id,
+        "botId": origin.bot_id,
+        "lane": origin.lane,
+        "flowVersionId": session.flow_version_id,
+        "turn": session.turn,
+        "place": place,
+        "fence": origin.fence,
+        "requestId": origin.request_id,
+        "nodeId": step.node_id,
+        "nodeType": step.node_type,
+        "handle": step.handle,
+        "nextNodeId": step.next_node_id,
+        "executionDuration": round(step.duration_ms, 3),
+        "executedAt": origin.now,
+    }
+    if step.detail:
+        document["detail"] = write_json(step.detail)
+    if step.notes:
+        document["notes"] = list(step.notes)
+    if step.error is not None:
+        document["error"] = step.error
+        document["errorMessage"] = step.message
+    if keeps_variables and (step.changes or step.deleted):
+        document["outputVariables"] = write_json(step.changes)
+        document["deletedVariables"] = list(step.deleted)
+    return document
