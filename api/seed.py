@@ -27,11 +27,11 @@ DEFAULT_PASSWORD = "123456"  # noqa: S105 - the documented default, flagged unti
 # The local WhatsApp peer knows this number; scripts/peers/numbers.py has the same.
 SAMPLE_ACCOUNT = {
     "phoneNumberId": "106540352242922",
-    "phoneNumber": "15550783881",
+    "phoneNumber": "16315555555",
     "businessAccountId": "102290129340398",
 }
-SAMPLE_TOKEN = "EAAlocalpeer-sample-token"  # noqa: S105 - opens the local peer only
-SAMPLE_OPENAI_KEY = "sk-local-peer"
+SAMPLE_TOKEN = "EAALocalPeerToken"  # noqa: S105 - opens the local peer only
+SAMPLE_OPENAI_KEY = "sk-local-peer-key"
 
 VARIABLES: dict[str, Value] = {
     "companyName": "Sunrise Bakery",

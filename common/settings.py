@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
+from typing import Any, Final, Literal, get_type_hints
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from common.errors import ConfigurationError
 from common.secrets import KeyRing, KeySettingError, new_key, weakness
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -233,8 +231,13 @@ def write_development_state(state: Mapping[str, str], local_state_dir: str = ".l
     handle, name = tempfile.mkstemp(dir=folder, prefix=".state-")  # mode 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write("# Written by scripts/up. Secrets of this machine's development installation.\n")
-        file.writelines(f"{key}='{state[key]}'\n" for key in sorted(state))
+        file.writelines(f"{name}={_quote(state[name])}\n" for name in sorted(state))
     Path(name).replace(folder / STATE_FILE)
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _read(given: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

@@ -21,22 +21,36 @@ def settings_page() -> str:
     return "\n".join([*_settings_head(), *_settings_rows(), ""])
 
 
+ERRORS_EXPLAINED: Final = {
+    ErrorCode.BAD_REQUEST: "The body or a parameter cannot be read, or is not what the route takes.",
+    ErrorCode.BAD_SIGNATURE: "`X-Hub-Signature-256` is missing or does not fit the body. Nothing was stored.",
+    ErrorCode.VERIFICATION_FAILED: "Meta's verification request carried another verify token than ours.",
+    ErrorCode.NOT_FOUND: "There is no such thing, or it is not yours.",
+    ErrorCode.METHOD_NOT_ALLOWED: "The route exists, but not for this HTTP method.",
+    ErrorCode.TOO_LARGE: "The body is larger than `MAX_BODY_BYTES`.",
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The body has another content type than the route takes.",
+    ErrorCode.DATABASE_UNAVAILABLE: "The database did not answer in time. Try again; Meta does so by itself.",
+    ErrorCode.INTERNAL: "A fault of ours. The log has the details under the request id.",
+}
+
+
 def errors_page() -> str:
-    """docs/errors.md: every code that an answer can carry."""
-    rows = [f"| `{code.value}` | {code.help} |" for code in ErrorCode] if _has_help() else _bare_codes()
+    """docs/errors.md: every code that an answer can carry. Raises KeyError for one that is not explained."""
     return "\n".join(
         [
             "# Error codes",
             "",
             NOTE,
             "",
-            "Every error answer has one shape, and its code is one of these:",
+            "Every error answer has one shape. The code is one of these; the message is for people and may change.",
             "",
             "```json",
             '{"error": {"code": "not_found", "message": "…", "fields": {}, "requestId": "…"}}',
             "```",
             "",
-            *rows,
+            "| code | what it means |",
+            "|---|---|",
+            *(f"| `{code.value}` | {ERRORS_EXPLAINED[code]} |" for code in ErrorCode),
             "",
         ]
     )
@@ -83,7 +97,7 @@ def _settings_head() -> list[str]:
         "also reads a `.env` file, and keeps generated secrets in `.local/development.env`; the environment always",
         "wins. With `APP_ENV=production` a process refuses to start while a required setting is missing or a secret",
         "is weak, and says everything that is wrong at once. A secret: `python3 -c 'import secrets;",
-        "print(secrets.token_urlsafe(48))'`. An encryption key: `echo \"main:$(openssl rand -base64 32)\"`.",
+        'print(secrets.token_urlsafe(48))\'`. An encryption key: `echo "main:$(openssl rand -base64 32)"`.',
         "",
         "| variable | takes | default | what it is for |",
         "|---|---|---|---|",
@@ -128,14 +142,6 @@ def _number(number: float) -> str:
     if number >= MIB and number % KIB == 0:
         return str(int(number))
     return f"{number:g}" if number < KIB else str(int(number))
-
-
-def _has_help() -> bool:
-    return hasattr(ErrorCode, "help")
-
-
-def _bare_codes() -> list[str]:
-    return []
 
 
 if __name__ == "__main__":

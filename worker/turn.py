@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common.flow.executor import run
-from common.flow.restart import Restart, Resume, SwitchFlow, decide_restart, restart, resume_last_node
+from common.flow.restart import Resume, SwitchFlow, decide, restart, resume
 from common.flow.turn import Surroundings
 from common.ids import new_ulid
-from common.model.bots import BotConfig, LiveFlow
+from common.model.bots import BotConfig
 from common.model.contacts import Channel, Contact, channel_of
 from common.model.events import Event, MessageKind, MessageReceived, TimerFired
 from common.model.jobs import Job, JobKind
@@ -227,19 +227,16 @@ class _TurnBuilder:
         flow = loaded[1].flow if loaded else None
         if flow is None:
             return stored, event
-        match decide_restart(stored.session, flow):
-            case Resume():
-                return replace(stored, session=resume_last_node(stored.session)), event
-            case SwitchFlow(flow_id):
-                return self._onto(stored, self.bot.live(flow_id) or self.bot.live(stored.flow_id)), event
-            case Restart():
-                return self._onto(stored, self.bot.live(stored.flow_id)), event
-        return stored, event
-
-    def _onto(self, stored: StoredSession, live: LiveFlow | None) -> StoredSession:
-        version_id = live.version_id if live else stored.session.flow_version_id
-        flow_id = live.flow_id if live else stored.flow_id
-        return replace(stored, session=restart(stored.session, version_id), flow_id=flow_id)
+        decision = decide(stored.session, flow)
+        if isinstance(decision, Resume):
+            return replace(stored, session=resume(stored.session, decision.node_id)), event
+        live = self.bot.live(decision.flow_id) if isinstance(decision, SwitchFlow) else None
+        live = live or self.bot.live(stored.flow_id)
+        target = self.directory.flow(live.version_id) if live else None
+        onto = target[1].flow if target else None
+        if live is None or onto is None:
+            return replace(stored, session=restart(stored.session, flow)), event
+        return replace(stored, session=restart(stored.session, onto), flow_id=live.flow_id), event
 
     def _names(self) -> dict[str, str]:
         return {

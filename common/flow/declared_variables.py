@@ -57,7 +57,7 @@ def _entry(entry: Any) -> tuple[str, VariableType | None, Value]:
     if isinstance(entry, str):
         entry = {"name": entry}
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
-        raise ValueError('A variable is declared by its name, or as {"name", "type"}.')
+        raise ValueError('A variable is declared by its name, or as {"name", "type"}.')  # noqa: TRY004 - wrong JSON
     name, declared, value = entry["name"], entry.get("type"), entry.get("value")
     if wrong := check_name(name):
         raise ValueError(wrong)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from lark import Token, Transformer_NonRecursive, v_args
 
-from common.flow.variables import MISSING, Missing, Path, Scope, admit, parse_number, to_text, walk
+from common.flow.variables import MISSING, Missing, Path, Scope, parse_number, to_text, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +139,7 @@ class ChainBuilder(Transformer_NonRecursive[Token, Any]):
     def number(self, token: Token) -> Constant:
         number = parse_number(token)
         # A number of more digits than any real one stays the text that it is.
-        return Constant(str(token) if number is None else admit(number), token.start_pos or 0)
+        return Constant(str(token) if number is None else number, token.start_pos or 0)
 
     def true(self, token: Token) -> Constant:
         return Constant(True, token.start_pos or 0)  # noqa: FBT003 - the value itself

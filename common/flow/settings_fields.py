@@ -30,8 +30,8 @@ class OnlyIf:
     """The field counts only while another one (its JSON name) holds one of these values."""
 
     name: str
-    values: tuple[str, ...]
-    default: str = ""
+    values: tuple[str | bool, ...]
+    default: str | bool = ""
 
     def holds(self, data: Mapping[str, Any] | None) -> bool:
         value = (data or {}).get(self.name)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 from marshmallow import EXCLUDE, Schema, ValidationError
 
@@ -16,6 +15,7 @@ from common.flow.settings_language import VariableField
 from common.flow.templates import HeaderTemplate, JsonTemplate, Template, UrlTemplate
 from common.model.issues import Issue, Severity
 
+_SCHEMAS: dict[type, Schema] = {}
 READERS = (Template, JsonTemplate, UrlTemplate, HeaderTemplate, Expression)
 
 
@@ -28,7 +28,16 @@ class SettingsPart:
         return iter(())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+C = TypeVar("C")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def settings_class(cls: type[C]) -> type[C]:
+    """Make a dataclass of a settings class."""
+    return dataclass(frozen=True, slots=True, kw_only=True)(cls)
+
+
+@settings_class
 class NodeSettings(SettingsPart):
     """What every node has. The settings of a type derive from this."""
 
@@ -173,21 +182,25 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-@cache
 def fields_of(cls: type[SettingsPart]) -> tuple[tuple[str, Any], ...]:
     """The fields of a settings class, each with its JSON name, in the order they are declared."""
-    declared = [(camel(field.name), field.metadata.get(FIELD)) for field in dataclasses.fields(cls)]
-    return tuple((name, field) for name, field in declared if field is not None)
+    return tuple(
+        (camel(field.name), field.metadata[FIELD])
+        for field in dataclasses.fields(cls)
+        if FIELD in field.metadata
+    )
 
 
-@cache
 def _schema(cls: type[SettingsPart]) -> Schema:
+    if cls in _SCHEMAS:
+        return _SCHEMAS[cls]
     declared = {
         field.name: field.metadata[FIELD] for field in dataclasses.fields(cls) if FIELD in field.metadata
     }
     for name, field in declared.items():
         field.data_key = camel(name)
-    return Schema.from_dict(declared, name=cls.__name__)(unknown=EXCLUDE)
+    schema: Schema = Schema.from_dict(declared, name=cls.__name__)(unknown=EXCLUDE)
+    return _SCHEMAS.setdefault(cls, schema)
 
 
 def build(cls: type[P], data: Mapping[str, Any]) -> P:
@@ -211,7 +224,7 @@ def read_settings(cls: type[NodeSettings], config: Mapping[str, Any]) -> Reading
     return Reading(settings, tuple(issues))
 
 
-def _unknown(cls: type[SettingsPart], config: Mapping[str, Any]) -> Iterator[Issue]:
+def _unknown(cls: type[SettingsPart], config: Mapping[Any, Any]) -> Iterator[Issue]:
     known = {name for name, _ in fields_of(cls)} | {"nodeType"}
     for name in config:
         if name not in known:
@@ -235,7 +248,7 @@ def parts(settings: SettingsPart, path: str = "") -> Iterator[tuple[str, Setting
     """Every field of the settings with its path, description, value and owner; groups and rows are entered."""
     for attribute in dataclasses.fields(settings):
         field = attribute.metadata.get(FIELD)
-        if field is None:
+        if not isinstance(field, SettingField):
             continue
         value, here = getattr(settings, attribute.name), f"{path}{camel(attribute.name)}"
         if isinstance(value, SettingsPart):
@@ -269,4 +282,4 @@ def next_nodes(settings: SettingsPart) -> Iterator[NextNode]:
     """The next nodes that the settings name. A row or group that is an exit itself knows its `handle`."""
     for path, field, value, owner in parts(settings):
         if isinstance(field, NextNodeField) and value is not None:
-            yield NextNode(field.handle or getattr(owner, "handle", ""), value, path)
+            yield NextNode(field.handle or str(getattr(owner, "handle", "")), value, path)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from common.flow.settings_fields import choice, next_node, required_number
-from common.flow.settings_groups import SettingsPart
+from common.flow.settings_groups import SettingsPart, settings_class
 from common.model.issues import Issue
 
 NO_REPLY_MAX_SECONDS = 30 * 24 * 3600
@@ -25,7 +24,7 @@ class Unit(StrEnum):
         return {"SECONDS": 1, "MINUTES": 60, "HOURS": 3600}[self.value]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class NoReplyTimeout(SettingsPart):
     """How long to wait for an answer before going on without one."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from common.flow.message_limits import (
     BUTTON_TEXT_MAX,
@@ -42,6 +42,9 @@ BLANK_BODY = "…"  # WhatsApp refuses buttons without a text
 
 class Fillable(Protocol):
     """A template that gives a text."""
+
+    @property
+    def source(self) -> str: ...
 
     def fill(self, scope: Scope, /) -> str: ...
 
@@ -161,25 +164,8 @@ class Turn:
         return self._system(name)
 
     def _system(self, name: str) -> Value | Missing:
-        match name:
-            case "lastMessage":
-                return self.session.last_message
-            case "userName":
-                return self.surroundings.user_name
-            case "userPhone":
-                return self.surroundings.user_phone
-            case "sessionId":
-                return self.session.session_id
-            case "botId":
-                return self.session.bot_id
-            case "userId":
-                return self.surroundings.user_id
-            case "messageId":
-                return self.surroundings.message_id
-            case "timestamp":
-                return self.surroundings.now.isoformat()
-            case _:
-                return MISSING
+        read = _SYSTEM.get(name)
+        return MISSING if read is None else read(self)
 
     def fill(self, template: Fillable) -> str:
         """The text with its placeholders filled in."""
@@ -218,7 +204,7 @@ class Turn:
         """Send a text: split where it is too long, left out where it is blank."""
         filled = clean_text(text if isinstance(text, str) else text.fill(self))
         if is_blank(filled):
-            if filled or not isinstance(text, str):
+            if text if isinstance(text, str) else text.source:
                 self.note("A text was blank and was not sent.")
             return
         pieces = (
@@ -277,6 +263,18 @@ class Turn:
             history.append(ChatMessage(role, text))
             if len(history) > keep:
                 del history[:-keep]
+
+
+_SYSTEM: Final[dict[str, Callable[[Turn], Value]]] = {
+    "lastMessage": lambda turn: turn.session.last_message,
+    "userName": lambda turn: turn.surroundings.user_name,
+    "userPhone": lambda turn: turn.surroundings.user_phone,
+    "sessionId": lambda turn: turn.session.session_id,
+    "botId": lambda turn: turn.session.bot_id,
+    "userId": lambda turn: turn.surroundings.user_id,
+    "messageId": lambda turn: turn.surroundings.message_id,
+    "timestamp": lambda turn: turn.surroundings.now.isoformat(),
+}
 
 
 def _copy(session: Session) -> Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,10 @@ class _Edge:
 def wire(nodes: Mapping[str, ReadNode], start_id: str, raw_edges: object, issues: list[Issue]) -> Ways:
     """The ways out of every node. Edges win over next nodes in configs; what does not fit becomes an issue."""
     edges: dict[tuple[str, str], _Edge] = {}
+    refused: set[tuple[str, str]] = set()
     for edge in _read_edges(raw_edges, issues):
         if not _fits(edge, nodes, issues):
+            refused.add((edge.source_id, edge.handle))
             continue
         earlier = edges.setdefault((edge.source_id, edge.handle), edge)
         if (earlier.target_id, earlier.input) != (edge.target_id, edge.input):
@@ -39,6 +42,7 @@ def wire(nodes: Mapping[str, ReadNode], start_id: str, raw_edges: object, issues
             issues.append(Issue.error("edge.two_from_exit", message, edge.source_id, edge.place))
     for edge in _named_in_configs(nodes):
         if not _fits(edge, nodes, issues):
+            refused.add((edge.source_id, edge.handle))
             continue
         drawn = edges.setdefault((edge.source_id, edge.handle), edge)
         if drawn.target_id != edge.target_id:
@@ -47,7 +51,7 @@ def wire(nodes: Mapping[str, ReadNode], start_id: str, raw_edges: object, issues
                 f'"{drawn.target_id}". The connection counts.'
             )
             issues.append(Issue.warning("edge.conflict", message, edge.source_id, edge.place))
-    issues += _open_exits(nodes, edges)
+    issues += _open_exits(nodes, edges.keys() | refused)
     return _ways(nodes, start_id, edges)
 
 
@@ -114,7 +118,7 @@ def _misfit(edge: _Edge, nodes: Mapping[str, ReadNode]) -> tuple[str, str] | Non
     return None
 
 
-def _open_exits(nodes: Mapping[str, ReadNode], edges: Mapping[tuple[str, str], _Edge]) -> Iterator[Issue]:
+def _open_exits(nodes: Mapping[str, ReadNode], connected: AbstractSet[tuple[str, str]]) -> Iterator[Issue]:
     for node in nodes.values():
         if node.settings is None:
             continue
@@ -123,7 +127,7 @@ def _open_exits(nodes: Mapping[str, ReadNode], edges: Mapping[tuple[str, str], _
             if handle in taken:
                 message = f'Two exits are called "{handle}". Each needs an id of its own.'
                 yield Issue.error("node.duplicate_exit", message, node.node_id)
-            elif (node.node_id, handle) not in edges:
+            elif (node.node_id, handle) not in connected:
                 message = f'The exit "{label}" leads nowhere. Connect it to the next node.'
                 yield Issue.error("node.open_exit", message, node.node_id)
             taken.add(handle)

@@ -79,9 +79,10 @@ def read_origin(url: str) -> Origin:
         raise BadUrl("The URL must begin with http:// or https:// and a host.")
     if "@" in parts.netloc or "%" in host or "\\" in parts.netloc:
         raise BlockedAddress("The URL's host part must be a host, without user name or escapes.")
-    host = host.rstrip(".").lower()
-    if ":" not in host and _NUMERIC_LABEL.fullmatch(host.rpartition(".")[2]) and not _is_dotted_quad(host):
+    last_label = host.rstrip(".").rpartition(".")[2]
+    if ":" not in host and _NUMERIC_LABEL.fullmatch(last_label) and not _is_dotted_quad(host):
         raise BlockedAddress("The URL's host is a disguised address.")
+    host = host.removesuffix(".").lower()
     return Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
 
 

@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from typing import TYPE_CHECKING
 
 import certifi
 
+from common.gateways.deadline import seconds_left
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
-
-
-def seconds_left(deadline_at: float) -> float:
-    """Seconds until the deadline (`time.monotonic`); raises TimeoutError when there are none."""
-    left = deadline_at - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the deadline has passed")
-    return left
 
 
 class DeadlineSocket(socket.socket):

@@ -13,7 +13,8 @@ from requests import PreparedRequest
 
 from common.gateways.address_guard import AllowedHosts, BadUrl, BlockedAddress, read_origin
 from common.gateways.answer_body import BadBody, read_body
-from common.gateways.deadline_socket import seconds_left, tls_context
+from common.gateways.deadline import seconds_left
+from common.gateways.deadline_socket import tls_context
 from common.gateways.http_request import BadRequest, prepare, redirected
 from common.gateways.pinned_adapter import OpenedAdapter, PinnedAdapter
 from common.model.calls import CallFailed, HttpAnswer, HttpRequest

@@ -23,7 +23,7 @@ ACCEPT = "application/json, text/*;q=0.9, */*;q=0.5"
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~\-]{1,256}")
 _FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
+_FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 
 _OURS = frozenset({"host", "content-length", "accept-encoding"})
 _HOP_BY_HOP = frozenset(

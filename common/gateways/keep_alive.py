@@ -26,7 +26,8 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from common.gateways.deadline_socket import DeadlineSocket, DeadlineTlsSocket, seconds_left
+from common.gateways.deadline import seconds_left
+from common.gateways.deadline_socket import DeadlineSocket, DeadlineTlsSocket
 
 MAX_IDLE_SECONDS = (
     4.0  # common servers close after 5 s (Node, Apache); a new handshake costs less than a doubt

@@ -7,28 +7,22 @@ Added here: a stricter rule for addresses, ports, and one deadline for look-up, 
 
 from __future__ import annotations
 
-import threading
-import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 from requests_hardened.ip_filter import InvalidIPAddress  # type: ignore[import-untyped]
 from requests_hardened.ip_filter_adapter import IPFilterAdapter  # type: ignore[import-untyped]
-from typing_extensions import override
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from common.gateways.address_guard import BlockedAddress, check_port, is_public, read_origin
-from common.gateways.deadline_socket import DeadlineSocket, DeadlineTlsSocket, seconds_left
+from common.gateways.deadline import finish_before, seconds_left
+from common.gateways.deadline_socket import DeadlineSocket, DeadlineTlsSocket
 
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable
-
     from requests import PreparedRequest
-
-T = TypeVar("T")
 
 
 class _DeadlineAdapter(HTTPAdapter):
@@ -46,9 +40,11 @@ class _DeadlineAdapter(HTTPAdapter):
         pool.ConnectionCls = partial(connection, deadline_at=self._deadline_at)
         return pool
 
-    @override
     def build_connection_pool_key_attributes(
-        self, request: PreparedRequest, verify: bool | str, cert: str | tuple[str, str] | None = None
+        self,
+        request: PreparedRequest,
+        verify: bool | str,  # noqa: FBT001 - as requests declares it
+        cert: str | tuple[str, str] | None = None,
     ) -> tuple[Any, Any]:
         parts: tuple[Any, Any] = super().build_connection_pool_key_attributes(request, verify, cert)
         host, tls = parts
@@ -70,9 +66,11 @@ class PinnedAdapter(_DeadlineAdapter, IPFilterAdapter):  # type: ignore[misc]  #
     def __init__(self, scheme: str, *, deadline_at: float, tls: ssl.SSLContext) -> None:
         super().__init__(deadline_at=deadline_at, tls=tls, is_https_proto=scheme == "https")
 
-    @override
     def build_connection_pool_key_attributes(
-        self, request: PreparedRequest, verify: bool | str, cert: str | tuple[str, str] | None = None
+        self,
+        request: PreparedRequest,
+        verify: bool | str,  # noqa: FBT001 - as requests declares it
+        cert: str | tuple[str, str] | None = None,
     ) -> tuple[Any, Any]:
         check_port(read_origin(request.url or ""))
         build = super().build_connection_pool_key_attributes
@@ -104,27 +102,3 @@ class _DeadlineHttpsConnection(HTTPSConnection):
         super().connect()
         if isinstance(self.sock, DeadlineTlsSocket):
             self.sock.deadline_at = self._deadline_at
-
-
-def finish_before(deadline_at: float, task: Callable[[], T]) -> T:
-    """The task's result or exception; TimeoutError at the deadline, when it is left to end by itself.
-
-    For name look-ups, which cannot be interrupted and may take the system's resolver half a minute.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(task())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="lookup", daemon=True)
-    thread.start()
-    thread.join(max(0.0, deadline_at - time.monotonic()))
-    if results:
-        return results[0]
-    if errors:
-        raise errors[0]
-    raise TimeoutError("the look-up takes too long")

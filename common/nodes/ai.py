@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.flow.message_limits import is_blank
 from common.flow.node import Exit, Go, Look, NodeType, WaitEffect
 from common.flow.settings_fields import flag, next_node, number, text, whole
-from common.flow.settings_groups import NodeSettings
+from common.flow.settings_groups import NodeSettings, settings_class
 from common.flow.settings_language import template, variable
 from common.flow.turn import VariableRefused
 from common.model.calls import CallFailed, ChatAnswer, ChatMessage, ChatRequest
@@ -23,7 +22,7 @@ PROMPT_MAX = 16_384
 HISTORY_MAX = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class AiSettings(NodeSettings):
     model: str = text(
         "Model", max_length=100, default="gpt-4", help="One from the list, or any other model's id."

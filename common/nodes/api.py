@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from common.flow.node import Exit, Go, Look, NodeType, WaitEffect
 from common.flow.settings_fields import OnlyIf, choice, flag, next_node, number, text, whole
-from common.flow.settings_groups import NodeSettings, SettingsPart, group, rows
+from common.flow.settings_groups import NodeSettings, SettingsPart, group, rows, settings_class
 from common.flow.settings_language import (
     header_name,
     header_template,
@@ -45,35 +44,35 @@ class Method(StrEnum):
     PATCH = "PATCH"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class Header(SettingsPart):
     key: str = header_name("Name")
     value: HeaderTemplate = header_template("Value")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class Parameter(SettingsPart):
     key: str = text("Name", max_length=200, required=True)
     value: Template = template("Value", widget="template")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class Mapping(SettingsPart):
     json_path: JsonPath = json_path("Place in the answer")
     variable_name: str = variable("Variable", required=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class Retry(SettingsPart):
     max: int = whole("Further tries", default=3, minimum=0, maximum=10)
     delay: float = number("Seconds before the next try", default=2, minimum=0, maximum=60)
     timeout: float = number("Seconds to wait for the answer", default=30, minimum=1, maximum=120)
 
 
-_WHOLE = OnlyIf("storeEntireResponse", ("true",))
+_WHOLE = OnlyIf("storeEntireResponse", (True,), default=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class ApiSettings(NodeSettings):
     method: Method = choice("Method", default=Method.GET, labels={method: method.value for method in Method})
     url: UrlTemplate = url_template("Address", help="https://…; variables in it are encoded.")
@@ -82,7 +81,7 @@ class ApiSettings(NodeSettings):
     body: JsonTemplate | None = json_template("Body", help="JSON; variables keep its structure.")
     response_mapping: tuple[Mapping, ...] = rows("Keep from the answer", Mapping, maximum=ROWS_MAX)
     store_entire_response: bool = flag("Keep the whole answer", default=False)
-    response_variable: str = variable("Keep the whole answer in", default="apiResponse")
+    response_variable: str = variable("Keep the whole answer in", default="apiResponse", only_if=_WHOLE)
     retry: Retry = group("Retry", Retry)
     success_next_node_id: str | None = next_node("success", "If it answers")
     failure_next_node_id: str | None = next_node("failure", "If it fails")

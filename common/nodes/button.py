@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from common.flow.message_limits import BUTTON_TEXT_MAX, BUTTONS_MAX, TITLE_MAX, fit_titles
 from common.flow.node import Exit, ExitPerRow, Go, Look, NodeType, WaitReply
 from common.flow.settings_fields import choice, item_id, next_node
-from common.flow.settings_groups import NodeSettings, SettingsPart, group, optional_group, rows
+from common.flow.settings_groups import (
+    NodeSettings,
+    SettingsPart,
+    group,
+    optional_group,
+    rows,
+    settings_class,
+)
 from common.flow.settings_language import template, variable
 from common.flow.spans import NoReplyTimeout
 from common.flow.text_matching import folded
@@ -29,7 +35,7 @@ class StaleTap(StrEnum):
     ACCEPT = "ACCEPT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class ReplyChoice(SettingsPart):
     button_id: str = item_id("Button ID", prefix="button")
     label: Template = template("Label", required=True, max_length=TITLE_MAX, widget="text")
@@ -45,7 +51,7 @@ class ReplyChoice(SettingsPart):
         return self.label.source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class Fallback(SettingsPart):
     message: Template = template("Message", help="Sent if the customer writes something else; optional.")
     next_node_id: str | None = next_node()
@@ -53,7 +59,7 @@ class Fallback(SettingsPart):
     handle = "fallback"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class ButtonSettings(NodeSettings):
     message_text: Template = template(
         "Text", required=True, max_length=BUTTON_TEXT_MAX, help="Stands above the buttons."

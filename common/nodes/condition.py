@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from common.flow.comparisons import OPERATORS
 from common.flow.node import Exit, ExitPerRow, Go, Look, NodeType
 from common.flow.settings_fields import OnlyIf, choice, flag, item_id, next_node, text, words
-from common.flow.settings_groups import NodeSettings, SettingsPart, group, rows
+from common.flow.settings_groups import NodeSettings, SettingsPart, group, rows, settings_class
 from common.flow.settings_language import expression, operand
 from common.flow.text_matching import folded
 
@@ -52,7 +51,7 @@ _COMPARISON: Final = _only(ConditionType.VARIABLE_COMPARISON)
 _LOGICAL: Final = _only(ConditionType.LOGICAL_EXPRESSION)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class Branch(SettingsPart):
     branch_id: str = item_id("Branch ID", prefix="branch")
     label: str = text("Label", max_length=60)
@@ -74,14 +73,14 @@ class Branch(SettingsPart):
         return self.label or self.branch_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class DefaultBranch(SettingsPart):
     next_node_id: str | None = next_node()
 
     handle = "default"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class ConditionSettings(NodeSettings):
     condition_type: ConditionType = choice("Kind of condition", default=ConditionType.LOGICAL_EXPRESSION)
     branches: tuple[Branch, ...] = rows(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from common.flow.node import Go, KeepWaiting, Look, NodeType, WaitUntil
 from common.flow.settings_fields import choice, next_node, required_number
-from common.flow.settings_groups import NodeSettings
+from common.flow.settings_groups import NodeSettings, settings_class
 from common.flow.spans import Unit
 from common.model.events import Event, MessageReceived
 from common.model.issues import Issue
@@ -28,7 +27,7 @@ class OnMessage(StrEnum):
     CONTINUE = "CONTINUE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class DelaySettings(NodeSettings):
     delay_duration: float = required_number("Wait", above=0, maximum=DELAY_MAX_SECONDS)
     delay_unit: Unit = choice("Unit", default=Unit.SECONDS)

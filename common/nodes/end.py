@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from common.flow.node import Finish, Look, NodeType
 from common.flow.settings_fields import choice
-from common.flow.settings_groups import NodeSettings
+from common.flow.settings_groups import NodeSettings, settings_class
 from common.flow.settings_language import template
 from common.model.session import SessionStatus
 
@@ -27,7 +26,7 @@ class SessionAction(StrEnum):
     CLOSE_SESSION = "CLOSE_SESSION"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class EndSettings(NodeSettings):
     end_type: EndType = choice("Counts as", default=EndType.NORMAL, help="For the figures only.")
     final_message: Template = template("Last message", widget="message")

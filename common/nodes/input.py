@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from common.flow.node import Exit, Go, Look, NodeType, WaitReply
 from common.flow.patterns import compile_pattern
 from common.flow.settings_fields import OnlyIf, choice, next_node, number, whole
-from common.flow.settings_groups import NodeSettings, SettingsPart, group, optional_group
+from common.flow.settings_groups import NodeSettings, SettingsPart, group, optional_group, settings_class
 from common.flow.settings_language import pattern, template, variable
 from common.flow.spans import NoReplyTimeout
 from common.flow.variables import parse_number
@@ -44,7 +43,7 @@ _NUMERIC = OnlyIf("inputType", ("NUMBER",), default="TEXT")
 _CUSTOM = OnlyIf("inputType", ("REGEX",), default="TEXT")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class Validation(SettingsPart):
     min_length: int | None = whole(
         "At least this many characters", default=None, minimum=0, maximum=4096, only_if=_MEASURED
@@ -59,7 +58,7 @@ class Validation(SettingsPart):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class RetryConfig(SettingsPart):
     max_retries: int = whole(
         "Further tries", default=3, minimum=0, maximum=10, help="After the first answer was refused."
@@ -70,7 +69,7 @@ class RetryConfig(SettingsPart):
     failure_next_node_id: str | None = next_node("failure", "After too many wrong answers")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class InputSettings(NodeSettings):
     prompt_message: Template = template("Question", required=True)
     input_type: InputType = choice(
@@ -84,15 +83,14 @@ class InputSettings(NodeSettings):
 
     def findings(self) -> Iterator[Issue]:
         limits = self.validation
-        if self.input_type is InputType.REGEX and limits.pattern is None:
-            yield Issue.error("field.required", 'The "Pattern" is missing.', field="validation.pattern")
-        if None not in (limits.min_length, limits.max_length) and limits.min_length > limits.max_length:
+        if limits.max_length is not None and limits.max_length < (limits.min_length or 0):
             yield Issue.error(
-                "field.range", "No answer can be that long and that short.", field="validation.maxLength"
+                "field.range", "No answer is that long and that short.", field="validation.maxLength"
             )
-        if None not in (limits.min_value, limits.max_value) and limits.min_value > limits.max_value:
+        lowest, highest = limits.min_value, limits.max_value
+        if lowest is not None and highest is not None and lowest > highest:
             yield Issue.error(
-                "field.range", "No number can be that large and that small.", field="validation.maxValue"
+                "field.range", "No number is that large and that small.", field="validation.maxValue"
             )
         if self.no_reply_timeout is not None:
             yield from self.no_reply_timeout.findings()

@@ -6,13 +6,12 @@ only be reached through this loop, begins the next round; every other way in sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from common.flow.node import Exit, Go, Look, NodeType
 from common.flow.settings_fields import OnlyIf, choice, next_node, whole
-from common.flow.settings_groups import NodeSettings
+from common.flow.settings_groups import NodeSettings, settings_class
 from common.flow.settings_language import expression, variable
 from common.model.issues import Issue
 
@@ -34,7 +33,7 @@ _COUNTED: Final = OnlyIf("loopType", ("COUNT_BASED",), default="COUNT_BASED")
 _CONDITIONAL: Final = OnlyIf("loopType", ("CONDITION_BASED",), default="COUNT_BASED")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class LoopSettings(NodeSettings):
     loop_type: LoopType = choice("Repeat", default=LoopType.COUNT_BASED)
     iteration_count: int | None = whole(

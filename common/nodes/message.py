@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.flow.node import Go, Look, NodeType
 from common.flow.settings_fields import next_node
-from common.flow.settings_groups import NodeSettings
+from common.flow.settings_groups import NodeSettings, settings_class
 from common.flow.settings_language import template
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from common.flow.turn import Turn
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class MessageSettings(NodeSettings):
     message_content: Template = template(
         "Message", required=True, widget="message", help="Write {{name}} to put in a variable."

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from common.flow.comparisons import is_nothing
 from common.flow.node import Go, Look, NodeType
 from common.flow.settings_fields import OnlyIf, choice, next_node, number
-from common.flow.settings_groups import NodeSettings
+from common.flow.settings_groups import NodeSettings, settings_class
 from common.flow.settings_language import typed_template, variable
 from common.flow.turn import VariableRefused
-from common.flow.variables import MISSING, VariableTypeError, coerce
+from common.flow.variables import VariableTypeError, coerce
 from common.model.values import Value, VariableType
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _WITH_VALUE: Final = OnlyIf("operation", ("SET", "UPDATE"), default="SET")
 _COUNTING: Final = OnlyIf("operation", ("INCREMENT",), default="SET")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class SetVariableSettings(NodeSettings):
     operation: Operation = choice(
         "What to do",
@@ -94,11 +94,13 @@ def _updated(old: Value, new: Value) -> Value:
 
 def _counted_up(settings: SetVariableSettings, turn: Turn) -> Value:
     """The number plus the amount; what is unset, null or empty counts from 0."""
-    old = turn.session.variables.get(settings.variable_name, MISSING)
+    old = turn.session.variables.get(settings.variable_name)
+    number: Value = 0
     try:
-        number = 0 if old is MISSING or old is None or old == "" else coerce(old, VariableType.NUMBER)
+        if not is_nothing(old):
+            number = coerce(old, VariableType.NUMBER)
     except VariableTypeError as refused:
         message = f'"{settings.variable_name}" cannot be counted up. {refused}'
         raise VariableRefused("variable.not_a_number", message) from refused
-    total = number + settings.amount  # type: ignore[operator] - coerce gives a number
-    return int(total) if isinstance(total, float) and total.is_integer() else total
+    total = settings.amount + (number if isinstance(number, int | float) else 0)
+    return int(total) if total % 1 == 0 else total

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.flow.node import Go, Look, NodeType
 from common.flow.settings_fields import next_node
-from common.flow.settings_groups import NodeSettings
+from common.flow.settings_groups import NodeSettings, settings_class
 
 if TYPE_CHECKING:
     from common.flow.turn import Turn
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings_class
 class StartSettings(NodeSettings):
     next_node_id: str | None = next_node("output")
 

@@ -98,7 +98,8 @@ class MongodProcess:
     def is_running(self) -> bool:
         if self._child is not None:
             return self._child.poll() is None
-        return self.pid is not None and _is_alive(self.pid)
+        # Adopted: the lock tells it, also where a parent has not yet noticed the end of its child.
+        return self.pid is not None and self._is_folder_in_use()
 
     def client(self, timeout_seconds: float = 5.0) -> MongoClient[dict[str, Any]]:
         """A client of this member alone, whatever its state in the set. The caller closes it."""
@@ -190,7 +191,7 @@ class MongodProcess:
             )
         end = time.monotonic() + START_SECONDS
         while not _answers(port):
-            if time.monotonic() > end or not _is_alive(holder):
+            if time.monotonic() > end or not self._is_folder_in_use():
                 raise MongodError(f"mongod (process {holder}) runs but does not answer on port {port}.")
             time.sleep(_LOOK_SECONDS)
         self.pid, self.port, self._child = holder, port, None
@@ -246,13 +247,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -153,7 +153,7 @@ class _Installation:
         """What the children see: what was given, what runs here, and this virtual environment's programs first."""
         programs = str(Path(sys.executable).parent)
         path = f"{programs}{os.pathsep}{self._given.get('PATH', '')}"
-        python = {"PATH": path, "PYTHONUNBUFFERED": "1", "FLASK_APP": "api.app"}
+        python = {"PATH": path, "PYTHONUNBUFFERED": "1"}
         return {**self._running, **self._given, **python}
 
     def _prepare(self, command: str) -> None:

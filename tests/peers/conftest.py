@@ -89,7 +89,8 @@ def web() -> Iterator[WebStub]:
             self._answer(stub.take(Delivered(headers, body, time.monotonic())), b"")
 
         def do_GET(self) -> None:
-            self._answer(200, self.path.partition("hub.challenge=")[2].partition("&")[0].encode())
+            status = stub.planned.pop(0) if stub.planned else 200
+            self._answer(status, self.path.partition("hub.challenge=")[2].partition("&")[0].encode())
 
         def _answer(self, status: int, body: bytes) -> None:
             self.send_response(status)

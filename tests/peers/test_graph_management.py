@@ -93,6 +93,10 @@ def test_an_own_callback_is_verified_first(caller: Caller, web: WebStub) -> None
     wish = {"override_callback_uri": web.url, "verify_token": "ours"}
     assert caller.graph("POST", path, json=wish).json() == {"success": True}
     assert caller.peers.control("GET", "state")["webhook_url"] == web.url
-    refused = caller.graph("POST", path, json=wish | {"override_callback_uri": "http://127.0.0.1:9/no"})
-    assert refused.json()["error"]["code"] == 2200
+    web.planned = [403]
+    assert caller.graph("POST", path, json=wish).json()["error"]["code"] == 2200
+    for no_challenge in ("http://127.0.0.1:9/no", f"{caller.peers.url}/crm/echo"):
+        refused = caller.graph("POST", path, json=wish | {"override_callback_uri": no_challenge})
+        assert refused.json()["error"]["code"] == 2200
+    assert caller.peers.control("GET", "state")["webhook_url"] == web.url
     assert caller.graph("POST", path, json={"override_callback_uri": web.url}).status_code == 400

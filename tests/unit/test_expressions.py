@@ -31,6 +31,9 @@ def holds(expression: str, **variables: Any) -> bool:
         ("{{age}} >= 20", True),
         ("{{age}} < 100", True),
         ("{{age}} <= 19.5", False),
+        ("{{age}} <= 20", True),
+        ("{{long}} == 123456789012345678901", True),
+        ("{{long}} == 123456789012345678902", False),
         ("{{age}} != 20", False),
         ("{{user.tags[0]}} == 'vip'", True),
         ("{{user.tags}} contains 'vip'", True),
@@ -57,6 +60,7 @@ def test_what_holds(expression: str, *, expected: bool) -> None:
         inputValid="true",
         user={"tags": ["vip"]},
         zip=10115,
+        long="123456789012345678901",
     )
     assert found is expected
 
@@ -147,6 +151,14 @@ def test_what_a_variable_holds_never_becomes_syntax(value: Value) -> None:
 def test_a_value_that_is_no_nan_equals_itself(value: Value) -> None:
     if "nan" not in repr(value):
         assert holds("{{x}} == {{y}}", x=value, y=value)
+
+
+def test_values_deeper_than_any_stored_one_are_not_equal() -> None:
+    one: Any = []
+    other: Any = []
+    for _ in range(100_000):
+        one, other = [one], [other]
+    assert not holds("{{x}} == {{y}}", x=one, y=other)
 
 
 def test_what_it_reads_and_sees() -> None:

@@ -40,6 +40,8 @@ SCOPE = MappingScope(
         "user": {"profile": {"email": "a@b.c", "first-name": "A"}},
         "orders": [{"id": 7}, {"id": 8}],
         "brace": "{{name}}",
+        "trueish": "T",
+        "nullable": "N",
     }
 )
 
@@ -68,6 +70,8 @@ SCOPE = MappingScope(
         ("{ } }} {name} {{name}}}", "{ } }} {name} Ada}"),
         ("{{{name}}}", "{Ada}"),
         ("{{brace}}", "{{name}}"),
+        ("{{trueish}}{{nobody || nullable}}", "TN"),
+        ("{{nobody || 123456789012345678901}}", "123456789012345678901"),
         ("{{user.__class__}}{{name.__init__}}", ""),
     ],
 )

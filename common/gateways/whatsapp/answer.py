@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from common.clock import utc_now
+from common.gateways.retry_after import read_retry_after
 from common.gateways.whatsapp.error_table import Action, action_for
 from common.gateways.whatsapp.phone_numbers import normalise
 from common.gateways.whatsapp.results import Accepted, Refused, SendResult, Unknown
@@ -52,7 +51,7 @@ def retry_after_seconds(headers: Message) -> float | None:
     wishes = [
         wish
         for wish in (
-            _retry_after(headers.get("Retry-After")),
+            read_retry_after(headers.get("Retry-After")),
             _business_usage(headers.get("X-Business-Use-Case-Usage")),
         )
         if wish is not None and wish > 0
@@ -101,18 +100,6 @@ def _parse(body: bytes) -> Any:
 
 def _is_code(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_CODE
-
-
-def _retry_after(header: str | None) -> float | None:
-    if header is None:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return (parsedate_to_datetime(text) - utc_now()).total_seconds()
-    except (ValueError, TypeError):
-        return None
 
 
 def _business_usage(header: str | None) -> float | None:
