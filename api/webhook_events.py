@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from common.json_text import BadJson, read_json, write_json
 from common.model.contacts import Channel, Sender, contact_id_for, lane_for, status_lane_for
@@ -19,7 +18,12 @@ from common.model.jobs import JobKind, NewJob
 
 # Ids become keys, filters and parts of addresses: printable ASCII without blanks, and no longer than any real one.
 _ID = re.compile(r"[\x21-\x7e]{1,512}")
-_MOST_UNREADABLE_CHARACTERS = 4 * 1024 * 1024
+# A document has at most 16 MB. JSON text can be longer than the body that it came from: a byte may become \u007f.
+_MOST_PAYLOAD_CHARACTERS = 12 * 1024 * 1024
+# A profile stands in the job of each of its messages: no more of it than is used, and no longer than any real one.
+_PROFILE_FIELDS = ("name", "username")
+_MOST_PROFILE_CHARACTERS = 512
+_ANYBODY = ""  # no alias: the key of the profile that fits whoever has none of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,7 @@ def read_events(raw: bytes) -> list[WebhookEvent]:
     try:
         body = read_json(raw)
     except BadJson as error:
-        text = raw.decode("utf-8", "backslashreplace")[:_MOST_UNREADABLE_CHARACTERS]
-        return [_unrouted(text, f"unreadable body: {error}"[:300])]
+        return [_unrouted(raw.decode("utf-8", "backslashreplace"), f"unreadable body: {error}"[:300])]
     if not isinstance(body, dict) or body.get("object") != "whatsapp_business_account":
         return [_unrouted(body, "not a whatsapp_business_account webhook")]
     entries = body.get("entry")
@@ -77,26 +80,31 @@ def _read_change(change: object) -> Iterator[WebhookEvent]:
     if number is None:
         yield _unrouted(change, "no phone_number_id in metadata")
         return
-    found = 0
-    for name, reader in (("messages", _read_message), ("statuses", _read_status)):
-        elements = value.get(name)
-        if elements is None:
-            continue
-        if not isinstance(elements, list):
-            found += 1
-            yield _unrouted({name: elements}, f"{name} is not a list", number)
-            continue
-        for element in elements:
-            found += 1
-            yield reader(element, number, value)
-    if value.get("errors"):
-        found += 1
-        yield _unrouted({"errors": value["errors"]}, "errors of the account", number)
-    if not found:
+    is_empty = True
+    for event in _read_value(value, number):
+        is_empty = False
+        yield event
+    if is_empty:
         yield _unrouted(change, "neither messages nor statuses", number)
 
 
-def _read_message(element: object, number: str, value: dict[str, Any]) -> WebhookEvent:
+def _read_value(value: dict[str, Any], number: str) -> Iterator[WebhookEvent]:
+    profiles = _profiles(value.get("contacts"))
+    for name in ("messages", "statuses"):
+        elements = value.get(name)
+        if elements is not None and not isinstance(elements, list):
+            yield _unrouted({name: elements}, f"{name} is not a list", number)
+            continue
+        for element in elements or ():
+            if name == "messages":
+                yield _read_message(element, number, profiles)
+            else:
+                yield _read_status(element, number)
+    if value.get("errors"):
+        yield _unrouted({"errors": value["errors"]}, "errors of the account", number)
+
+
+def _read_message(element: object, number: str, profiles: dict[str, dict[str, str]]) -> WebhookEvent:
     if not isinstance(element, dict):
         return _unrouted(element, "message is not an object", number)
     message_id = _id(element.get("id"))
@@ -105,14 +113,17 @@ def _read_message(element: object, number: str, value: dict[str, Any]) -> Webhoo
     sender = Sender(wa_id=_id(element.get("from")), bsuid=_id(element.get("from_user_id")))
     if not sender.aliases:
         return _unrouted(element, "message has no usable sender", number)
+    profile = next((profiles[alias] for alias in (*sender.aliases, _ANYBODY) if alias in profiles), {})
     try:
-        payload = write_json({"message": element, "profile": _profile(value, sender)})
+        payload = write_json({"message": element, "profile": profile})
     except BadJson as error:
         return _unrouted(message_id, f"message {error}", number)
+    if len(payload) > _MOST_PAYLOAD_CHARACTERS:
+        return _unrouted(element, "message is too large", number)
     return WebhookEvent(JobKind.MESSAGE, payload, number, message_id, sender)
 
 
-def _read_status(element: object, number: str, _value: dict[str, Any]) -> WebhookEvent:
+def _read_status(element: object, number: str) -> WebhookEvent:
     if not isinstance(element, dict):
         return _unrouted(element, "status is not an object", number)
     message_id, status = _id(element.get("id")), _id(element.get("status"))
@@ -122,23 +133,34 @@ def _read_status(element: object, number: str, _value: dict[str, Any]) -> Webhoo
         payload = write_json(element)
     except BadJson as error:
         return _unrouted(message_id, f"status {error}", number)
+    if len(payload) > _MOST_PAYLOAD_CHARACTERS:
+        return _unrouted(element, "status is too large", number)
     return WebhookEvent(JobKind.STATUS, payload, number, f"{message_id}:{status}")
 
 
-def _profile(value: dict[str, Any], sender: Sender) -> dict[str, Any]:
-    """What `contacts[]` says about this sender. It may be absent, and its wa_id may differ from `from`."""
-    contacts = value.get("contacts")
-    known = (
-        [contact for contact in contacts if isinstance(contact, dict)] if isinstance(contacts, list) else []
-    )
+def _profiles(contacts: object) -> dict[str, dict[str, str]]:
+    """What `contacts[]` says about the senders, by alias.
+
+    It may be absent, and the wa_id of the only one may differ from the message's `from`: that one is anybody's.
+    """
+    known = [c for c in contacts if isinstance(c, dict)] if isinstance(contacts, list) else []
+    found: dict[str, dict[str, str]] = {}
     for contact in known:
-        is_same_person = (sender.wa_id and contact.get("wa_id") == sender.wa_id) or (
-            sender.bsuid and contact.get("user_id") == sender.bsuid
-        )
-        if is_same_person or len(known) == 1:
-            profile = contact.get("profile")
-            return profile if isinstance(profile, dict) else {}
-    return {}
+        person = Sender(wa_id=_id(contact.get("wa_id")), bsuid=_id(contact.get("user_id")))
+        profile = _profile(contact.get("profile"))
+        for alias in (*person.aliases, *((_ANYBODY,) if len(known) == 1 else ())):
+            found.setdefault(alias, profile)
+    return found
+
+
+def _profile(profile: object) -> dict[str, str]:
+    if not isinstance(profile, dict):
+        return {}
+    return {
+        name: text[:_MOST_PROFILE_CHARACTERS]
+        for name in _PROFILE_FIELDS
+        if isinstance(text := profile.get(name), str)
+    }
 
 
 def _id(value: object) -> str | None:
@@ -150,7 +172,7 @@ def _unrouted(payload: object, reason: str, phone_number_id: str | None = None) 
         text = write_json(payload)
     except BadJson as error:
         text, reason = "", f"{reason}; {error}"
-    return WebhookEvent(JobKind.MESSAGE, text, phone_number_id, reason=reason)
+    return WebhookEvent(JobKind.MESSAGE, text[:_MOST_PAYLOAD_CHARACTERS], phone_number_id, reason=reason)
 
 
 def to_jobs(
@@ -164,14 +186,17 @@ def _to_job(event: WebhookEvent, bots: dict[str, str], refused: dict[str, str], 
     number = event.phone_number_id
     bot_id = bots.get(number) if number else None
     reason = event.reason or (refused.get(number) if number else None)
-    if reason is None and bot_id is None:
-        reason = "unknown phone number id"
-    if event.reason is not None or number is None:
-        digest = hashlib.sha256(f"{event.reason}|{event.payload}".encode()).hexdigest()[:32]
-        return NewJob(f"u:{digest}", event.kind, None, event.payload, request_id, bot_id, number, reason)
+    if reason is not None or number is None:
+        # A key of its own: what is not taken must never make a duplicate of the same element that will be (two
+        # apps may be subscribed to a number, and only one of them signs with the secret that counts).
+        content = f"{reason}|{number}|{event.event_id}|{event.payload}"
+        digest = hashlib.sha256(content.encode()).hexdigest()[:32]
+        owner = bot_id if event.reason is not None else None
+        return NewJob(f"u:{digest}", event.kind, None, event.payload, request_id, owner, number, reason)
     job_id = f"{number}:{event.event_id}"
-    if reason is not None or bot_id is None:
-        return NewJob(job_id, event.kind, None, event.payload, request_id, None, number, reason)
+    if bot_id is None:
+        why = "unknown phone number id"
+        return NewJob(job_id, event.kind, None, event.payload, request_id, None, number, why)
     if event.kind is JobKind.STATUS or event.sender is None:
         lane = status_lane_for(number, event.event_id.rpartition(":")[0])
     else:

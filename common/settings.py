@@ -144,7 +144,9 @@ class Settings:
         "What happens then. AUTO: resend only where silence is evidence; HOLD: never; RESEND: always.",
         choices=("AUTO", "HOLD", "RESEND"),
     )
-    mark_as_read: bool = _setting(default=True, text="Mark received messages as read (blue ticks).")
+    mark_as_read: bool = _setting(
+        default=False, text="Mark received messages as read (blue ticks); one more call for each message."
+    )
     typing_indicator: bool = _setting(default=False, text='Show "typing…" while an answer is prepared.')
     inbound_per_minute: int = _setting(
         60, "Messages of one conversation that are worked on in a minute.", least=1, most=100_000
@@ -227,7 +229,7 @@ def ensure_development_state(local_state_dir: str = ".local") -> dict[str, str]:
 def write_development_state(state: Mapping[str, str], local_state_dir: str = ".local") -> None:
     """Replace the local state file at once; only its owner may read it."""
     folder = Path(local_state_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=folder, prefix=".state-")  # mode 0600
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write("# Written by scripts/up. Secrets of this machine's development installation.\n")

@@ -52,7 +52,5 @@ class BatchWriter(Generic[Item]):
                 items, self._items = self._items[: self._most], self._items[self._most :]
             try:
                 self._flush(items)
-            except Exception as error:  # noqa: BLE001 - a border: the writer outlives any one write
-                log.error(
-                    "batch.failed", writer=self._thread.name, error=type(error).__name__, exc_info=error
-                )
+            except Exception as error:  # a border: the writer outlives any one write
+                log.exception("batch.failed", writer=self._thread.name, error=type(error).__name__)

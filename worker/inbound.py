@@ -11,10 +11,14 @@ from common.model.contacts import Sender
 from common.model.events import InboundMessage, MessageKind
 from common.model.jobs import Job
 
-_MEDIA = frozenset({"image", "video", "document", "audio", "sticker"})
-_OTHER = frozenset({"location", "contacts", "order"})
+# Answers that are no text. What is neither here nor text nor a tap never advances a flow.
+_ANSWERS = {
+    **dict.fromkeys(("image", "video", "document", "audio", "sticker"), MessageKind.MEDIA),
+    **dict.fromkeys(("location", "contacts", "order"), MessageKind.OTHER),
+}
 # A customer can type 4,096 characters; what is longer did not come from a phone. It is kept, cut.
 _MOST_CHARACTERS = 65_536
+_MOST_ID_CHARACTERS = 512
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +45,7 @@ def read_message(job: Job, now: datetime) -> Inbound:
             kind=kind,
             text=_clean(text)[:_MOST_CHARACTERS],
             sent_at=_sent_at(element.get("timestamp"), now),
-            button_id=button_id,
+            button_id=_clean(button_id)[:_MOST_ID_CHARACTERS] if button_id is not None else None,
             type=_clean(type_name)[:40] if isinstance(type_name, str) else "unknown",
         ),
         sender=Sender(wa_id=_text(element, "from") or None, bsuid=_text(element, "from_user_id") or None),
@@ -61,10 +65,8 @@ def _content(element: dict[str, Any]) -> tuple[MessageKind, str, str | None]:
             return MessageKind.BUTTON, _text(button, "text"), _text(button, "payload") or None
         case "interactive":
             return _interactive(_part(element, "interactive"))
-        case str(name) if name in _MEDIA:
-            return MessageKind.MEDIA, _text(_part(element, name), "caption"), None
-        case str(name) if name in _OTHER:
-            return MessageKind.OTHER, "", None
+        case str(name) if name in _ANSWERS:
+            return _ANSWERS[name], _text(_part(element, name), "caption"), None
         case _:
             return MessageKind.PASSIVE, "", None
 

@@ -48,11 +48,32 @@ class JobWorker:
         directory = Directory(store)
         self._later = Later()
         self._keeper = Keeper(store, owner, settings.lease_seconds)
-        self._outbox = Outbox(store, gateway, settings, clock, self._keeper, self._later, self.route)
-        self._effects = Effects(
-            store, settings, self._keeper, self._later, make_callers(settings), self.route
+        self._outbox = Outbox(
+            store=store,
+            gateway=gateway,
+            settings=settings,
+            clock=clock,
+            keeper=self._keeper,
+            later=self._later,
+            done=self.route,
         )
-        self._runner = Runner(store, directory, settings, clock, self._keeper, self._outbox, self.route)
+        self._effects = Effects(
+            store=store,
+            settings=settings,
+            keeper=self._keeper,
+            later=self._later,
+            callers=make_callers(settings),
+            done=self.route,
+        )
+        self._runner = Runner(
+            store=store,
+            directory=directory,
+            settings=settings,
+            clock=clock,
+            keeper=self._keeper,
+            outbox=self._outbox,
+            done=self.route,
+        )
         self._claimer = Claimer(store, directory, settings, clock, self._keeper)
         self._statuses = Statuses(store)
         self._wakeups = Wakeups(store.database, settings.poll_max_seconds)
@@ -132,8 +153,8 @@ class JobWorker:
                 if statuses:
                     self._apply_statuses(statuses)
                 self._runner.run([lane for lane in lanes if not is_status_lane(lane.name)])
-            except Exception as error:  # noqa: BLE001 - the lane loop's border
-                log.error("worker.turns_failed", error=type(error).__name__, exc_info=error)
+            except Exception as error:  # the lane loop's border
+                log.exception("worker.turns_failed", error=type(error).__name__)
                 for lane in lanes:
                     self._keeper.give_back(lane, type(error).__name__)
 

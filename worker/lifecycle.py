@@ -15,13 +15,11 @@ from typing import Protocol
 import structlog
 
 from common.errors import ConfigurationError, StoreUnavailable
-from common.gateways.whatsapp.gateway import WhatsAppGateway
 from common.ids import new_ulid
 from common.log import configure_logging
 from common.settings import Settings, load_settings
 from common.store.database import Role, check_replica_set, connect
 from common.store.store import DatabaseError, Store
-from worker.job_worker import JobWorker
 from worker.timer_worker import TimerWorker
 
 log = structlog.get_logger()
@@ -75,7 +73,7 @@ def _run(kind: str, settings: Settings) -> int:
     _wait_for_database(store, stopped)
     heart = threading.Thread(target=_beat, args=(store, owner, kind, stopped), daemon=True)
     heart.start()
-    log.info(f"{kind}.started", owner=owner)
+    log.info("process.started", kind=kind, owner=owner)
     process.run()
     heart.join(2)
     store.close()
@@ -85,6 +83,10 @@ def _run(kind: str, settings: Settings) -> int:
 def _make(kind: str, store: Store, settings: Settings, owner: str) -> _Process:
     if kind == "timer":
         return TimerWorker(store, settings)
+    # Only a worker pays for engine and gateways; the timer stays small.
+    from common.gateways.whatsapp.gateway import WhatsAppGateway  # noqa: PLC0415
+    from worker.job_worker import JobWorker  # noqa: PLC0415
+
     gateway = WhatsAppGateway(
         settings.graph_base_url,
         settings.graph_version,

@@ -21,7 +21,7 @@ from common.crashpoint import crashpoint
 from common.gateways.whatsapp.backoff import retry_delay, transport_retry_delay
 from common.gateways.whatsapp.error_table import Action
 from common.gateways.whatsapp.gateway import WhatsAppGateway
-from common.gateways.whatsapp.pace import NumberPace, PairPace
+from common.gateways.whatsapp.pace import NumberPace
 from common.gateways.whatsapp.results import (
     Accepted,
     NotSent,
@@ -36,6 +36,7 @@ from common.ids import new_ulid
 from common.model.bots import WhatsAppAccount
 from common.model.contacts import Contact
 from common.model.outbox import MessageStatus, UnknownSendPolicy
+from common.model.pair_pace import PairPace
 from common.secrets import KeyRing, SecretError
 from common.settings import Settings
 from common.store.messages import (
@@ -82,6 +83,7 @@ class Outbox:
 
     def __init__(
         self,
+        *,
         store: Store,
         gateway: WhatsAppGateway,
         settings: Settings,
@@ -153,7 +155,7 @@ class Outbox:
             self._give_up(lane, message, _WINDOW_CLOSED, "The 24-hour window of this contact is closed.")
             return
         wait = max(
-            self._pair_wait(contact, now), self._pace.reserve(account.phone_number_id, time.monotonic())
+            self._pair_wait(lane, contact, now), self._pace.reserve(account.phone_number_id, time.monotonic())
         )
         if wait > _SHORT_SECONDS:
             self._keeper.park(lane, wait, PARKED_RETRY)
@@ -162,10 +164,11 @@ class Outbox:
         else:
             self._begin(lane, message, account, contact)
 
-    def _pair_wait(self, contact: Contact, now: datetime) -> float:
+    def _pair_wait(self, lane: HeldLane, contact: Contact, now: datetime) -> float:
         pace = PairPace(contact.pace_level, contact.pace_at or now)
-        _, wait = pace.after(now, burst=self._settings.pair_burst, seconds=self._settings.pair_seconds)
-        return wait
+        return pace.wait_for_first_of(
+            len(lane.outbox), now, burst=self._settings.pair_burst, seconds=self._settings.pair_seconds
+        )
 
     def _begin(
         self, lane: HeldLane, message: OutboxMessage, account: WhatsAppAccount, contact: Contact
@@ -174,10 +177,6 @@ class Outbox:
             self._keeper.drop(lane, "lease ended before the send")
             return
         now = self._clock.now()
-        pace, _ = PairPace(contact.pace_level, contact.pace_at or now).after(
-            now, burst=self._settings.pair_burst, seconds=self._settings.pair_seconds
-        )
-        contact.pace_level, contact.pace_at = pace.level, pace.at
         message.attempt_id, message.sending_at = new_ulid(), now
         message.attempts += 1
         message.status = MessageStatus.SENDING
@@ -222,8 +221,8 @@ class Outbox:
                 )
             crashpoint("K6")
             self._settle(lane, message, result, (time.perf_counter() - started) * 1000)
-        except Exception as error:  # noqa: BLE001 - a border: the outcome is unknown, and says so
-            log.error("send.failed", lane=lane.name, error=type(error).__name__, exc_info=error)
+        except Exception as error:  # a border: the outcome is unknown, and says so
+            log.exception("send.failed", lane=lane.name, error=type(error).__name__)
             self._settle(lane, message, Unknown(type(error).__name__), 0.0)
 
     def _sender(self, account: WhatsAppAccount) -> SenderAccount | None:

@@ -42,6 +42,7 @@ class Runner:
 
     def __init__(
         self,
+        *,
         store: Store,
         directory: Directory,
         settings: Settings,
@@ -60,6 +61,7 @@ class Runner:
         self._turn_settings = TurnSettings(
             inbound_per_minute=settings.inbound_per_minute,
             keeps_variables_in_log=not settings.is_production,
+            pair_seconds=settings.pair_seconds,
         )
 
     def run(self, lanes: list[HeldLane]) -> None:
@@ -84,8 +86,8 @@ class Runner:
         except DatabaseError as error:
             self._keeper.give_back(lane, f"{type(error).__name__} while computing")
             return None
-        except Exception as error:  # noqa: BLE001 - the lane loop's border
-            log.error("turn.failed", lane=lane.name, error=type(error).__name__, exc_info=error)
+        except Exception as error:  # the lane loop's border
+            log.exception("turn.failed", lane=lane.name, error=type(error).__name__)
             self._fail(lane, job, f"{type(error).__name__}: {error}"[:500])
             return None
         return _Work(lane, job, turn)
@@ -97,8 +99,9 @@ class Runner:
                 [work.turn.writes for work in works], self._settings.lease_seconds, self._clock.now()
             )
         except (LeaseLost, Conflict) as error:
-            self._apart(works, lambda work: self._keeper.drop(work.lane, type(error).__name__))
-        except Exception as error:  # noqa: BLE001 - the lane loop's border
+            why = type(error).__name__
+            self._apart(works, lambda work: self._keeper.drop(work.lane, why))
+        except Exception as error:  # the lane loop's border
             if is_unstorable(error):
                 self._apart(works, self._fail_session)
             elif isinstance(error, DatabaseError):
@@ -106,7 +109,7 @@ class Runner:
                 for work in works:
                     self._keeper.give_back(work.lane, f"{type(error).__name__} at commit")
             else:
-                log.error("turn.commit_broken", error=type(error).__name__, exc_info=error)
+                log.exception("turn.commit_broken", error=type(error).__name__)
                 reason = f"{type(error).__name__}: {error}"[:500]
                 self._apart(works, lambda work: self._fail(work.lane, work.job, reason))
         else:
@@ -157,14 +160,14 @@ class Runner:
                 self._directory,
                 self._turn_settings,
                 self._clock.now(),
-                "session.too_large",
-                "This conversation holds more than can be stored.",
+                code="session.too_large",
+                message="This conversation holds more than can be stored.",
             )
             self._store.turns.commit([turn.writes], self._settings.lease_seconds, self._clock.now())
         except (LeaseLost, Conflict) as error:
             self._keeper.drop(work.lane, type(error).__name__)
-        except Exception as error:  # noqa: BLE001 - the lane loop's border
-            log.error("turn.failure_failed", lane=work.lane.name, error=type(error).__name__, exc_info=error)
+        except Exception as error:  # the lane loop's border
+            log.exception("turn.failure_failed", lane=work.lane.name, error=type(error).__name__)
             self._fail(work.lane, work.job, f"{type(error).__name__}: {error}"[:500])
         else:
             self._committed([_Work(work.lane, work.job, turn)], 0.0)

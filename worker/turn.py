@@ -19,6 +19,7 @@ from common.model.bots import BotConfig
 from common.model.contacts import Channel, Contact, channel_of
 from common.model.events import Event, MessageKind, MessageReceived, TimerFired
 from common.model.jobs import Job, JobKind
+from common.model.pair_pace import PairPace
 from common.model.session import Session, SessionStatus
 from common.model.turn_records import OutboundMessage, Step
 from common.model.values import Value
@@ -51,7 +52,7 @@ class ComputedTurn:
 
 
 class CannotRun(Exception):  # noqa: N818 - says what is the case
-    """This job cannot be run and never will be; the message says why."""
+    """A job that cannot be run and never will be; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class TurnSettings:
 
     inbound_per_minute: int
     keeps_variables_in_log: bool
+    pair_seconds: float
 
 
 def compute(
@@ -273,6 +275,7 @@ class _TurnBuilder:
                 if name not in old or old[name] is not value
             }
             self.writes.variables_deleted = tuple(name for name in old if name not in session.variables)
+        self._count_pair(len(documents))
         self.writes.contact = self.contact
         after.rev += 1
         after.call_starts = 0
@@ -284,6 +287,13 @@ class _TurnBuilder:
             read_message_id=self.inbound.message.message_id if self.inbound else None,
             node_count=len(turn.steps),
         )
+
+    def _count_pair(self, sends: int) -> None:
+        """Meta limits how fast one contact may be written to; the contact remembers, whoever sends next."""
+        pace, _ = PairPace(self.contact.pace_level, self.contact.pace_at or self.now).after(
+            self.now, sends, seconds=self.settings.pair_seconds
+        )
+        self.contact.pace_level, self.contact.pace_at = pace.level, pace.at
 
     def _outbound(self, session: Session, turn: _Result) -> list[dict[str, Any]]:
         documents = []
@@ -336,6 +346,7 @@ def compute_failure(
     directory: Directory,
     settings: TurnSettings,
     now: datetime,
+    *,
     code: str,
     message: str,
 ) -> ComputedTurn:

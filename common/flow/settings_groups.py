@@ -10,7 +10,7 @@ from typing import Any, TypeVar, dataclass_transform
 from marshmallow import EXCLUDE, Schema, ValidationError
 
 from common.flow.expressions import Expression
-from common.flow.settings_fields import FIELD, NextNodeField, SettingField, declare, text
+from common.flow.settings_fields import FIELD, MISSING, NextNodeField, SettingField, declare, text
 from common.flow.settings_language import VariableField
 from common.flow.templates import HeaderTemplate, JsonTemplate, Template, UrlTemplate
 from common.model.issues import Issue, Severity
@@ -80,14 +80,18 @@ class GroupField(SettingField):
         super().__init__(label, **rest)
         self.cls, self.optional, self.inherits = cls, optional, inherits
 
+    def deserialize(
+        self, value: Any, attr: str | None = None, data: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
+        if (value is MISSING or value is None) and not self.optional:
+            value = {}  # the fields inside have their defaults, and may be required
+        return super().deserialize(value, attr, data, **kwargs)
+
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> Any:
         del attr
         if not isinstance(value, Mapping):
             raise self.refuse("field.type", f'"{self.label}" must be an object.')
         return build(self.cls, {**value, **_inherited(self.inherits, data)})
-
-    def empty(self) -> Any:
-        return None if self.optional else build(self.cls, {})
 
     def limits(self) -> dict[str, Any]:
         return {"optional": self.optional, "inherits": list(self.inherits)}

@@ -22,6 +22,7 @@ from common.gateways.deadline_socket import DeadlineSocket, DeadlineTlsSocket
 if TYPE_CHECKING:
     import socket
     import ssl
+
     from requests import PreparedRequest
 
 

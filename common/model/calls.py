@@ -84,7 +84,7 @@ class CallFailed:
 Request = HttpRequest | ChatRequest
 Answer = HttpAnswer | ChatAnswer | CallFailed
 
-_KINDS: dict[str, type[Request] | type[Answer]] = {
+_KINDS: dict[str, type[Request | Answer]] = {
     "http": HttpRequest,
     "chat": ChatRequest,
     "httpAnswer": HttpAnswer,

@@ -224,3 +224,7 @@ def _welcome(url: str, peers: LocalPeers | None) -> str:
             f"  Meta's webhook goes to {url}/api/webhook/whatsapp, through a public https address of yours."
         )
     return "\n".join([*lines, "  Stop everything: Ctrl+C", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

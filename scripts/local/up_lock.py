@@ -17,7 +17,7 @@ class UpLock:
     """A locked file that names the running `scripts/up` and the processes that it started."""
 
     def __init__(self, state_dir: Path) -> None:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = (state_dir / "up.json").open("a+")
 
     def take(self, url: str) -> None:

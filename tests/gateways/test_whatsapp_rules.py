@@ -15,9 +15,10 @@ from common.clock import utc_now
 from common.gateways.whatsapp.answer import retry_after_seconds
 from common.gateways.whatsapp.backoff import retry_delay, transport_retry_delay
 from common.gateways.whatsapp.error_table import Action, action_for
-from common.gateways.whatsapp.pace import NUMBER_BURST_SECONDS, NumberPace, PairPace
+from common.gateways.whatsapp.pace import NUMBER_BURST_SECONDS, NumberPace
 from common.gateways.whatsapp.phone_numbers import alternative, normalise
 from common.gateways.whatsapp.window import is_window_open, window_expires_at
+from common.model.pair_pace import PairPace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -284,3 +285,17 @@ def test_no_second_carries_more_than_a_tenth_too_many(gaps: list[float]) -> None
     sent.sort()
     for index, at in enumerate(sent):
         assert sum(1 for other in sent[index:] if other < at + 1) <= 80 * 1.1 + 1
+
+
+def test_messages_that_already_count_wait_only_for_what_goes_before_them() -> None:
+    full = PairPace(47, NOW)  # 47 messages were decided on; none of the last three is sent yet
+    assert full.wait_for_first_of(3, NOW, burst=45, seconds=6) == 0
+    assert full.wait_for_first_of(2, NOW, burst=45, seconds=6) == 6
+    assert full.wait_for_first_of(1, NOW, burst=45, seconds=6) == 12
+    assert full.wait_for_first_of(1, NOW + seconds(12), burst=45, seconds=6) == 0
+
+
+def test_no_seconds_mean_no_limit() -> None:
+    pace, wait = PairPace(1000, NOW).after(NOW, 1000, seconds=0)
+    assert (pace.level, wait) == (0, 0)
+    assert PairPace(1000, NOW).wait_for_first_of(1, NOW, seconds=0) == 0

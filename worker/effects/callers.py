@@ -64,7 +64,7 @@ class ChatCaller:
         return self._timeout_seconds * 3
 
 
-def make_callers(settings: Settings) -> dict[type[HttpRequest] | type[ChatRequest], Caller]:
+def make_callers(settings: Settings) -> dict[type[HttpRequest | ChatRequest], Caller]:
     """The callers of one process."""
     http = HttpGateway(settings.http_allowed_hosts, settings.http_max_bytes)
     chat = ChatGateway(settings.openai_base_url, settings.openai_timeout_seconds)

@@ -45,11 +45,12 @@ class Effects:
 
     def __init__(
         self,
+        *,
         store: Store,
         settings: Settings,
         keeper: Keeper,
         later: Later,
-        callers: dict[type[HttpRequest] | type[ChatRequest], Caller],
+        callers: dict[type[HttpRequest | ChatRequest], Caller],
         done: Callable[[HeldLane], None],
     ) -> None:
         self._store = store
@@ -76,8 +77,8 @@ class Effects:
     def _guarded(self, work: Callable[..., None], lane: HeldLane, *more: object) -> None:
         try:
             work(lane, *more)
-        except Exception as error:  # noqa: BLE001 - a border: the lane must go on
-            log.error("call.broken", lane=lane.name, error=type(error).__name__, exc_info=error)
+        except Exception as error:  # a border: the lane must go on
+            log.exception("call.broken", lane=lane.name, error=type(error).__name__)
             self._finish(
                 lane, CallFailed("call.broken", f"The call could not be made ({type(error).__name__}).")
             )

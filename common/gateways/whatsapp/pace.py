@@ -1,40 +1,13 @@
-"""How fast Meta lets us send: to one contact (Meta's pair limit) and from one number (its throughput)."""
+"""How fast Meta lets us send from one number (its throughput)."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-PAIR_BURST = 45  # messages to one contact at once, borrowed from the future
-PAIR_SECONDS = 6.0  # one message each six seconds pays the debt back
 NUMBER_PER_SECOND = 80.0  # Meta's standard throughput of one number
 # Let through at once before the spacing begins: small, so that no second sees more than a tenth too many.
 NUMBER_BURST_SECONDS = 0.1
 _FORGET_ABOVE = 4096  # numbers kept in memory; only then are the idle ones dropped
-
-
-@dataclass(frozen=True, slots=True)
-class PairPace:
-    """A leaky bucket as it stood `at` a time: `level` messages have not leaked out yet."""
-
-    level: float
-    at: datetime
-
-    def after(
-        self, now: datetime, sends: int = 1, *, burst: int = PAIR_BURST, seconds: float = PAIR_SECONDS
-    ) -> tuple[PairPace, float]:
-        """The bucket after `sends` more messages, and how long to wait before they may go.
-
-        Keep the new bucket only if they are sent (now, or after the wait). A clock that went backwards
-        leaks nothing.
-        """
-        leaked = max(0.0, (now - self.at).total_seconds()) / seconds
-        level = max(0.0, self.level - leaked) + sends
-        return PairPace(level, max(now, self.at)), max(0.0, level - burst) * seconds
 
 
 class NumberPace:
