@@ -9,6 +9,7 @@ from flask_pymongo import PyMongo
 from api.errors import register_errors
 from api.intake import Intake
 from api.numbers import Numbers
+from api.outage import Outage
 from api.routes import health, webhook
 from api.web import Web
 from common.errors import ConfigurationError
@@ -47,6 +48,7 @@ def _connect(app: Flask, settings: Settings) -> Web:
         store=store,
         numbers=Numbers(store, KeyRing.from_setting(settings.encryption_keys)),
         intake=Intake(store),
+        outage=Outage(store.ping),
     )
 
 

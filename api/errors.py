@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, g, jsonify
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from common.errors import AppError, ErrorCode, StoreUnavailable
 from common.store.store import DatabaseError
@@ -49,7 +49,10 @@ def _app_error(error: AppError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     code = _BY_STATUS.get(status, ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL)  # noqa: PLR2004 - HTTP's own line
-    return _answer(code, status, error.description or status.phrase)
+    response = _answer(code, status, error.description or status.phrase)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def _database_error(error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What a request handler works with: settings, store and the two things built on them."""
+"""What a request handler works with: settings, store and the things built on them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from api.intake import Intake
 from api.numbers import Numbers
+from api.outage import Outage
 from common.settings import Settings
 from common.store.store import Store
 
@@ -18,3 +19,4 @@ class Web:
     store: Store
     numbers: Numbers
     intake: Intake
+    outage: Outage

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from common.json_text import BadJson, read_json, write_json
 from common.model.contacts import Channel, Sender, contact_id_for, lane_for, status_lane_for

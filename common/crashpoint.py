@@ -1,6 +1,7 @@
-"""Named places where a test may kill the process, as `kill -9` would; nothing anywhere else.
+"""Named places where a test may kill or freeze the process, as `kill -9` or `kill -STOP` would; nothing elsewhere.
 
-`CRASHPOINT=K5` ends the process at the first hit of K5; `CRASHPOINT=K5:3` at the third.
+`CRASHPOINT=K5` ends the process at the first hit of K5; `CRASHPOINT=K5:3` at the third. `PAUSEPOINT=K5` stops it
+there, until somebody sends SIGCONT: it then goes on as a holder that does not know how late it is.
 """
 
 from __future__ import annotations
@@ -8,18 +9,39 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-_name, _, _hit = os.environ.get("CRASHPOINT", "").partition(":")
-_left = int(_hit or 1)
+
+@dataclass(slots=True)
+class _Trap:
+    """What happens at one name, at one hit."""
+
+    name: str
+    left: int
+    signal: signal.Signals
+
+
+def _read(environ: Mapping[str, str]) -> list[_Trap]:
+    traps = []
+    for variable, number in (("CRASHPOINT", signal.SIGKILL), ("PAUSEPOINT", signal.SIGSTOP)):
+        name, _, hit = environ.get(variable, "").partition(":")
+        if name:
+            traps.append(_Trap(name, int(hit or 1), number))
+    return traps
+
+
+_traps = _read(os.environ)
 _lock = threading.Lock()
 
 
 def crashpoint(name: str) -> None:
-    """Die here if the environment says so. The names and places are listed in docs/states.md."""
-    global _left  # noqa: PLW0603 - one counter a process is the point
-    if name != _name:
-        return
-    with _lock:
-        _left -= 1
-        if _left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    """Die or freeze here if the environment says so. The names and places are listed in docs/states.md."""
+    for trap in _traps:
+        if trap.name != name:
+            continue
+        with _lock:
+            trap.left -= 1
+            is_hit = trap.left == 0
+        if is_hit:
+            os.kill(os.getpid(), trap.signal)

@@ -1,21 +1,20 @@
-"""A turn's entries in `execution_logs`: one a step, the first one with what caused the turn.
+"""A turn's entries in `execution_logs`: one a step, the first one with the turn's cause.
 
-From these alone the engine can run the conversation again: the event (with every answer of an API or an AI),
-the time, the bot variables that were read, who wrote, and the flow version.
+The cause is all that the turn was told (`common.flow.replay.LoggedTurn`): from it and the flow version alone the
+engine can run the conversation again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from common.flow.replay import LoggedTurn
 from common.json_text import write_json
-from common.model.events import Event, event_to_json
 from common.model.session import Session
 from common.model.turn_records import Step
-from common.model.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +27,12 @@ class TurnOrigin:
     job_id: str | None
     request_id: str
     now: datetime
-    surroundings: dict[str, str]  # what the flow could read besides: userName, userPhone, messageId, userId
 
 
 def step_documents(
     steps: Sequence[Step],
     session: Session,
-    event: Event,
-    bot_variables: Mapping[str, Value],
+    cause: LoggedTurn,
     origin: TurnOrigin,
     *,
     keeps_variables: bool,
@@ -45,9 +42,7 @@ def step_documents(
         _document(place, step, session, origin, keeps_variables=keeps_variables)
         for place, step in enumerate(steps)
     ]
-    documents[0]["event"] = write_json(event_to_json(event))
-    documents[0]["botVariables"] = write_json(dict(bot_variables))
-    documents[0]["surroundings"] = origin.surroundings
+    documents[0]["cause"] = write_json(cause.to_json())
     documents[0]["jobId"] = origin.job_id
     return documents
 

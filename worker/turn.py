@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common.flow.executor import run
+from common.flow.replay import LoggedTurn
 from common.flow.restart import Resume, SwitchFlow, decide, restart, resume
 from common.flow.turn import Surroundings
 from common.ids import new_ulid
@@ -326,10 +327,16 @@ class _TurnBuilder:
             job_id=self.writes.job_id,
             request_id=self.request_id,
             now=self.now,
-            surroundings=self._names(),
         )
         keeps = self.settings.keeps_variables_in_log or self.channel is Channel.SIMULATOR
-        return step_documents(steps, session, event, turn.bot_variables_read, origin, keeps_variables=keeps)
+        cause = LoggedTurn(
+            turn=session.turn,
+            event=event,
+            now=self.now,
+            bot_variables=turn.bot_variables_read,
+            **self._names(),
+        )
+        return step_documents(steps, session, cause, origin, keeps_variables=keeps)
 
     def _failed(self, stored: StoredSession, event: Event, code: str, message: str) -> ComputedTurn:
         """The session ends here, with the reason in its log."""

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bson.errors import BSONError
-from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    OperationFailure,
+    PyMongoError,
+)
 
 _TOO_LARGE = frozenset({10334, 17419, 17420, 17280})  # BSON object too large, in its several spellings
 _TRANSACTION_TOO_LARGE = 257
@@ -17,3 +23,8 @@ def is_unstorable(error: BaseException) -> bool:
         details = error.details or {}
         return any(e.get("code") in _TOO_LARGE for e in details.get("writeErrors", []))
     return isinstance(error, OperationFailure) and error.code in {*_TOO_LARGE, _TRANSACTION_TOO_LARGE}
+
+
+def is_away(error: PyMongoError) -> bool:
+    """Whether the database did not answer in time or not at all, whatever was asked."""
+    return isinstance(error, ConnectionFailure) or error.timeout

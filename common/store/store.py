@@ -8,6 +8,7 @@ from pymongo.errors import PyMongoError
 from common.store.bots import Bots
 from common.store.contacts import Contacts
 from common.store.database import Document
+from common.store.execution_logs import ExecutionLogs
 from common.store.heartbeats import Heartbeats
 from common.store.jobs import Jobs
 from common.store.lanes import Lanes
@@ -28,6 +29,7 @@ class Store:
         self.database = database
         self.bots = Bots(database)
         self.contacts = Contacts(database)
+        self.execution_logs = ExecutionLogs(database)
         self.heartbeats = Heartbeats(database)
         self.jobs = Jobs(database)
         self.lanes = Lanes(database)

@@ -39,6 +39,10 @@ class LocalPeers:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
     def is_running(self) -> bool:
         return self._child is not None and self._child.poll() is None
 

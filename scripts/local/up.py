@@ -146,8 +146,12 @@ class _Installation:
             self._peers = LocalPeers(self._state_dir, webhook_url, secret)
             self._on_exit.callback(self._peers.stop)
             self._peers.start(self._peers_port)
+            self._lock.write(self._url, self._peers_pids())
             running.update(self._peers.settings())
         self._keep(running)
+
+    def _peers_pids(self) -> list[int]:
+        return [self._peers.pid] if self._peers and self._peers.pid else []
 
     def _environment(self) -> dict[str, str]:
         """What the children see: what was given, what runs here, and this virtual environment's programs first."""
@@ -181,7 +185,7 @@ class _Installation:
             self._processes.terminate()
         elif not self._is_announced and _is_ready(self._running["PORT"]):
             self._is_announced = True
-            self._lock.write(self._url, self._processes.pids())
+            self._lock.write(self._url, [*self._peers_pids(), *self._processes.pids()])
             print(_welcome(self._url, self._peers), flush=True)
 
 
