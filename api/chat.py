@@ -95,51 +95,71 @@ def _peer_url(graph_base_url: str) -> str:
     return base.removesuffix("/graph")
 
 
+class Screen:
+    """The terminal that one thread reads from while another one shows what comes in."""
+
+    def __init__(self) -> None:
+        self.prompt = click.style("you> ", fg="cyan", bold=True)
+        self._is_reading = False
+        with contextlib.suppress(ImportError):  # Windows has none; there, what was typed is not put back
+            importlib.import_module("readline")
+
+    def read(self) -> str:
+        """The next line; raises EOFError at the end."""
+        self._is_reading = True
+        try:
+            return input(_readline_safe(self.prompt)).strip()
+        finally:
+            self._is_reading = False
+
+    def show(self, text: str) -> None:
+        """Print over the prompt, then put back the prompt and what was typed so far."""
+        typed = ""
+        if self._is_reading and "readline" in sys.modules:
+            typed = sys.modules["readline"].get_line_buffer()
+        rest = f"{self.prompt}{typed}" if self._is_reading else ""
+        click.echo(f"\r\x1b[K{text}\n{rest}", nl=False)
+
+    def complain(self, error: click.ClickException) -> None:
+        """Show what went wrong."""
+        self.show(click.style(f"{INDENT}✗ {error.format_message()}", fg="red"))
+
+
 def _converse(talk: Talk) -> None:
-    """Talk with somebody at a terminal: a second thread shows what comes in while the first one reads."""
-    with contextlib.suppress(ImportError):  # Windows has none; there, what was typed is not put back
-        importlib.import_module("readline")
-    is_over = threading.Event()
-    prompt = click.style("you> ", fg="cyan", bold=True)
-    click.secho(f"Writing to {talk.number_id}. Say hi; Ctrl+D ends.", dim=True)
-    threading.Thread(target=_listen, args=(talk, is_over, prompt), daemon=True).start()
+    """Talk with somebody at a terminal."""
+    is_over, screen = threading.Event(), Screen()
+    screen.show(click.style(f"Writing to {talk.number_id}. Say hi; Ctrl+D ends.", dim=True))
+    threading.Thread(target=_listen, args=(talk, screen, is_over), daemon=True).start()
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
-            line = input(_readline_safe(prompt)).strip()
+            line = screen.read()
             if not line:
                 continue
             try:
                 _say(talk, line)
             except click.ClickException as error:
-                click.secho(f"{INDENT}✗ {error.format_message()}", fg="red")
+                screen.complain(error)
             else:
-                click.secho(f"{INDENT}✓ {_clock()}", dim=True)
+                screen.show(click.style(f"{INDENT}✓", dim=True))
     is_over.set()
     click.echo()
 
 
-def _listen(talk: Talk, is_over: threading.Event, prompt: str) -> None:
+def _listen(talk: Talk, screen: Screen, is_over: threading.Event) -> None:
+    """Show what comes in; say once when the peer is away, and go on asking."""
     is_away = False
     while not is_over.is_set():
         try:
             messages = talk.receive(POLL_SECONDS)
         except click.ClickException as error:
-            if not is_away:
-                _show_above(click.style(f"{INDENT}✗ {error.format_message()}", fg="red"), prompt)
+            if not is_away and not is_over.is_set():
+                screen.complain(error)
             is_away = True
             is_over.wait(1)
             continue
         is_away = False
         if messages and not is_over.is_set():
-            _show_above("\n".join(_bubble(message) for message in messages), prompt)
-
-
-def _show_above(text: str, prompt: str) -> None:
-    """Print over the prompt, then put back the prompt and what was typed so far."""
-    typed = ""
-    if "readline" in sys.modules:
-        typed = sys.modules["readline"].get_line_buffer()
-    click.echo(f"\r\x1b[K{text}\n{prompt}{typed}", nl=False)
+            screen.show("\n".join(_bubble(message) for message in messages))
 
 
 def _play(talk: Talk, quiet_seconds: float) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from worker.lifecycle import main
 
-sys.exit(main(sys.argv[1:]))
+status = main(sys.argv[1:])
+sys.stdout.flush()
+sys.stderr.flush()
+# Not sys.exit: that would wait for the threads of calls that were given up, up to minutes.
+os._exit(status)

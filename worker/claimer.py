@@ -101,23 +101,41 @@ class Claimer:
             lane.contact = contacts.get(contact_id)
             lane.stored = sessions[channel_of(lane.name)].get(contact_id)
             lane.outbox.extend(unsent.get(lane.name, ()))
-            if lane.contact is None and lane.bot is not None:
-                self._meet(lane, contact_id)
             if lane.lease.interruptions >= self._settings.job_max_attempts and lane.jobs:
                 self._bury(lane)
+        self._meet(lanes)
 
-    def _meet(self, lane: HeldLane, contact_id: str) -> None:
-        """A contact seen for the first time under this id; perhaps known under another one."""
-        first = next((job for job in lane.jobs if job.kind is JobKind.MESSAGE), None)
-        if first is None or lane.bot is None:
+    def _meet(self, lanes: Sequence[HeldLane]) -> None:
+        """Contacts seen for the first time, or under a further id: whose are these ids already?"""
+        new: dict[str, dict[str, HeldLane]] = {}  # bot -> alias -> lane
+        for lane in lanes:
+            known = set(lane.contact.aliases) if lane.contact else set()
+            for alias in self._aliases(lane):
+                if lane.bot is not None and alias not in known:
+                    new.setdefault(lane.bot.bot_id, {})[alias] = lane
+        for bot_id, by_alias in new.items():
+            owners = self._store.contacts.owners(bot_id, by_alias)
+            for lane in dict.fromkeys(by_alias.values()):
+                self._introduce(lane, {a: o for a, o in owners.items() if by_alias[a] is lane})
+
+    def _aliases(self, lane: HeldLane) -> list[str]:
+        now = self._clock.now()
+        inbound = [read_message(job, now) for job in lane.jobs if job.kind is JobKind.MESSAGE]
+        return [alias for one in inbound for alias in (*one.sender.aliases, *one.other_aliases)]
+
+    def _introduce(self, lane: HeldLane, owners: dict[str, Contact]) -> None:
+        contact_id = contact_of(lane.name)
+        others = {alias: owner for alias, owner in owners.items() if owner.contact_id != contact_id}
+        lane.foreign_aliases = frozenset(others)
+        if lane.contact is not None or lane.bot is None:
             return
-        inbound = read_message(first, self._clock.now())
-        aliases = inbound.sender.aliases
-        known = self._store.contacts.by_alias(lane.bot.bot_id, aliases) if len(aliases) > 1 else None
-        if known is not None and known.contact_id != contact_id:
-            self._forward(lane, known.contact_id)
+        first = next(job for job in lane.jobs if job.kind is JobKind.MESSAGE)
+        sender = read_message(first, self._clock.now()).sender
+        owner = next((others[alias] for alias in sender.aliases if alias in others), None)
+        if owner is not None:
+            self._forward(lane, owner.contact_id)
             return
-        lane.contact = Contact(contact_id=contact_id, bot_id=lane.bot.bot_id, aliases=aliases)
+        lane.contact = Contact(contact_id=contact_id, bot_id=lane.bot.bot_id, aliases=sender.aliases)
 
     def _forward(self, lane: HeldLane, contact_id: str) -> None:
         """Two ids of one person lead to two lanes: this lane's jobs go to the first one, in their order.

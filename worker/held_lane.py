@@ -30,6 +30,7 @@ class HeldLane:
     bot: BotConfig | None = None
     contact: Contact | None = None
     stored: StoredSession | None = None
+    foreign_aliases: frozenset[str] = frozenset()  # ids that a message brings, but that are another contact's
     outbox: deque[OutboxMessage] = field(default_factory=deque)
     answer: EffectAnswered | None = None
     request_id: str = ""

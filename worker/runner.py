@@ -15,7 +15,7 @@ import structlog
 from common.clock import DatabaseClock
 from common.model.jobs import Job
 from common.settings import Settings
-from common.store.errors import is_unstorable
+from common.store.errors import is_duplicate, is_unstorable
 from common.store.store import DatabaseError, Store
 from common.store.turns import Conflict, LeaseLost
 from worker.directory import Directory
@@ -104,6 +104,9 @@ class Runner:
         except Exception as error:  # the lane loop's border
             if is_unstorable(error):
                 self._apart(works, self._fail_session)
+            elif is_duplicate(error):
+                # Two lanes took the same new id of a person at once; the second to look finds whose it is.
+                self._apart(works, lambda work: self._keeper.give_back(work.lane, "an id is taken"))
             elif isinstance(error, DatabaseError):
                 log.warning("turn.commit_failed", error=type(error).__name__, count=len(works))
                 for work in works:

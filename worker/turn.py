@@ -152,7 +152,8 @@ class _TurnBuilder:
         contact.wa_id = inbound.sender.wa_id or contact.wa_id
         contact.bsuid = inbound.sender.bsuid or contact.bsuid
         known = [*contact.aliases, *inbound.sender.aliases, *inbound.other_aliases]
-        contact.aliases = tuple(dict.fromkeys(known))
+        # Two contacts are never made one: an id that is another one's stays there.
+        contact.aliases = tuple(a for a in dict.fromkeys(known) if a not in self.lane.foreign_aliases)
         if inbound.message.kind is MessageKind.PASSIVE and inbound.message.type != "reaction":
             return  # system notices and the like are no words of the customer: they open no window
         sent_at = inbound.message.sent_at

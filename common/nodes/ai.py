@@ -52,9 +52,10 @@ class Ai(NodeType[AiSettings]):
         return settings.history_length + 1 if settings.include_history else 0
 
     def enter(self, settings: AiSettings, turn: Turn) -> WaitEffect:
-        messages = [ChatMessage("user", turn.fill(settings.user_prompt))]
+        prompt = turn.fill(settings.user_prompt)
+        messages = [ChatMessage("user", prompt)]
         if settings.include_history:
-            messages = [*_history(settings, turn), *messages]
+            messages = [*_history(settings, turn, prompt), *messages]
         system = turn.fill(settings.system_prompt)
         if not is_blank(system):
             messages = [ChatMessage("system", system), *messages]
@@ -78,10 +79,10 @@ class Ai(NodeType[AiSettings]):
                 )
 
 
-def _history(settings: AiSettings, turn: Turn) -> list[ChatMessage]:
-    """The last messages. If the prompt itself quotes the customer's last one, it is not said twice."""
+def _history(settings: AiSettings, turn: Turn, prompt: str) -> list[ChatMessage]:
+    """The last messages. If the prompt is or quotes the customer's last one, it is not said twice."""
     said = list(turn.session.history)
-    if "lastMessage" in settings.user_prompt.names:
+    if "lastMessage" in settings.user_prompt.names or prompt.strip() == turn.last_message.strip():
         latest = next((index for index in reversed(range(len(said))) if said[index].role == "user"), None)
         if latest is not None and said[latest].text == turn.last_message:
             del said[latest]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pymongo import UpdateOne
@@ -25,10 +25,12 @@ class Contacts:
             for document in self._contacts.find({"_id": {"$in": list(contact_ids)}})
         }
 
-    def by_alias(self, bot_id: str, aliases: Sequence[str]) -> Contact | None:
-        """The contact of this bot that any of these ids belongs to."""
-        document = self._contacts.find_one({"botId": bot_id, "aliases": {"$in": list(aliases)}})
-        return _from_document(document) if document else None
+    def owners(self, bot_id: str, aliases: Iterable[str]) -> dict[str, Contact]:
+        """Which contact of this bot each of these ids belongs to, by id; ids of nobody are missing."""
+        wanted = set(aliases)
+        found = self._contacts.find({"botId": bot_id, "aliases": {"$in": list(wanted)}})
+        contacts = [_from_document(document) for document in found]
+        return {alias: contact for contact in contacts for alias in contact.aliases if alias in wanted}
 
 
 def upsert_contact(contact: Contact) -> UpdateOne:

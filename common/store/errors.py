@@ -15,6 +15,17 @@ _TOO_LARGE = frozenset({10334, 17419, 17420, 17280})  # BSON object too large, i
 _TRANSACTION_TOO_LARGE = 257
 
 
+_DUPLICATE_KEY = 11000
+
+
+def is_duplicate(error: BaseException) -> bool:
+    """Whether a unique index refused the write: somebody else was first."""
+    if isinstance(error, BulkWriteError):
+        details = error.details or {}
+        return any(e.get("code") == _DUPLICATE_KEY for e in details.get("writeErrors", []))
+    return isinstance(error, OperationFailure) and error.code == _DUPLICATE_KEY
+
+
 def is_unstorable(error: BaseException) -> bool:
     """Whether a document can never be stored as it is: repeating the write would only repeat the error."""
     if isinstance(error, DocumentTooLarge | BSONError | OverflowError | UnicodeError | RecursionError):

@@ -61,7 +61,7 @@ def make_templates(store: Store) -> Templates:
         bot=directory.bots([bot_id])[bot_id],
         contact=Contact(contact_of(lease.lane), bot_id, (f"wa:{webhooks.phone_of(0)}",)),
     )
-    settings = TurnSettings(inbound_per_minute=60, keeps_variables_in_log=False)
+    settings = TurnSettings(inbound_per_minute=60, keeps_variables_in_log=False, pair_seconds=6)
     while lane.jobs:
         turn = compute(lane, lane.jobs.popleft(), directory, settings, utc_now())
         store.turns.commit([turn.writes], 30, utc_now())

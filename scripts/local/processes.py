@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from honcho import manager as honcho
 from honcho.environ import parse_procfile
@@ -30,7 +29,7 @@ class ProcfileProcesses(honcho.Manager):  # type: ignore[misc] # honcho has no t
             self.add_process(name, command, env=dict(environment))
 
     def run(self) -> int:
-        """Run until all have ended. 0 if they were told to, else what the first to end returned (at least 1)."""
+        """Run until all have ended. 0 if somebody told them to, 1 if one ended by itself."""
         numbers = (signal.SIGINT, signal.SIGTERM)
         before = [signal.getsignal(number) for number in numbers]
         try:
@@ -38,8 +37,7 @@ class ProcfileProcesses(honcho.Manager):  # type: ignore[misc] # honcho has no t
         finally:
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
-        returned: Any = self.returncode
-        return 0 if returned in _TOLD_TO_END else (int(returned) or 1)
+        return 0 if self.returncode in _TOLD_TO_END else 1
 
     def pids(self) -> list[int]:
         """The process groups that were started."""
