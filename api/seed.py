@@ -97,7 +97,7 @@ def _bot(store: Store, settings: Settings, user_id: str) -> None:
     _say("OpenAI key (the local peer's)", is_new=bots.ensure_openai(user_id, SAMPLE_OPENAI_KEY, keys.encrypt))
     for name, value in _variables(settings).items():
         _say(f"bot variable {name}", is_new=bots.ensure_variable(bot_id, name, value))
-    for place, sample in enumerate(FLOWS):
+    for sample in FLOWS:
         flow_id, is_new = bots.ensure_flow(bot_id, sample.name, sample.description, sample.triggers)
         _say(f"flow {sample.name}", is_new=is_new)
         if not bots.has_live_version(flow_id):
@@ -106,8 +106,7 @@ def _bot(store: Store, settings: Settings, user_id: str) -> None:
                 flow_id, {**data, "flowId": flow_id, "botId": bot_id}, deployed_by=user_id, note="seeded"
             )
             _say(f"flow {sample.name} put live", is_new=True)
-        if place == 0 and is_new:
-            bots.set_active_flow(bot_id, flow_id)
+        bots.ensure_active_flow(bot_id, flow_id)  # the first one
 
 
 def _variables(settings: Settings) -> dict[str, Value]:

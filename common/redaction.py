@@ -38,6 +38,9 @@ _TEXT_KEYS: Final = frozenset(
 )  # fmt: skip
 _PHONE = re.compile(r"\+?\d[\d ().-]{5,}\d")
 _SUSPICIOUS = re.compile(r"://|earer|EAA|sk-|eyJ|\+\d")  # cheap; most texts end here
+_WAMID = re.compile(
+    r"wamid\.[\w+/=-]+(?=[\w+/=-]{12})"
+)  # its beginning holds the customer's number, in base64
 _SENSITIVE_TEXT = re.compile(
     r"(?P<scheme>\b[a-z][a-z0-9+]*://)(?P<login>[^\s/@]+@)?(?P<address>[^\s?#\"'<>]*)(?P<query>[?#][^\s\"'<>)]*)?"
     r"|(?P<bearer>\b[Bb]earer\s+)\S+"
@@ -50,7 +53,7 @@ class Redaction:
     """A structlog processor that blackens values by their names and by their looks.
 
     `secrets` are texts that never appear, wherever they turn up. `shows_texts`: whether what customers wrote
-    (and variables, which hold it) may appear.
+    (and variables, which hold it) and whole message ids, which hold their numbers, may appear.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, shows_texts: bool = False) -> None:
@@ -87,6 +90,8 @@ class Redaction:
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)
+        if not self._shows_texts and "wamid." in text:
+            text = _WAMID.sub("wamid.…", text)
         return _SENSITIVE_TEXT.sub(_blacken, text) if _SUSPICIOUS.search(text) else text
 
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import structlog
 from flask import Blueprint, Response, current_app, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.numbers import Number
 from api.web import Web
@@ -45,7 +46,7 @@ def receive() -> Response:
     is away. Duplicates, unknown numbers, fields and shapes are 200: Meta would only repeat them for a week.
     """
     web = _web()
-    raw = request.get_data(cache=False)
+    raw = _read_body()
     header = request.headers.get(_SIGNATURE)
     is_ours = is_signed(web.settings.meta_app_secret, raw, header)
     if not is_ours and not header:
@@ -67,6 +68,15 @@ def receive() -> Response:
         bots = {number_id: number.bot_id for number_id, number in known.items()}
         web.intake.accept(to_jobs(events, bots, refused, g.request_id))
     return Response(status=HTTPStatus.OK)
+
+
+def _read_body() -> bytes:
+    raw = request.get_data(cache=False)
+    most = request.max_content_length
+    # A body that does not say how long it is gets cut at the limit without a word.
+    if most is not None and request.content_length is None and len(raw) >= most:
+        raise RequestEntityTooLarge
+    return raw
 
 
 def _is_trusted(number: Number | None, is_ours: bool, raw: bytes, header: str | None) -> bool:  # noqa: FBT001 - private

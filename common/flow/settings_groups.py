@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
 from marshmallow import EXCLUDE, Schema, ValidationError
+from marshmallow import missing as MISSING  # noqa: N812 - as in settings_fields
 
 from common.flow.expressions import Expression
-from common.flow.settings_fields import FIELD, MISSING, NextNodeField, SettingField, declare, text
+from common.flow.settings_fields import FIELD, NextNodeField, SettingField, declare, text
 from common.flow.settings_language import VariableField
 from common.flow.templates import HeaderTemplate, JsonTemplate, Template, UrlTemplate
 from common.model.issues import Issue, Severity

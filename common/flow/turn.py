@@ -27,6 +27,7 @@ from common.flow.variables import (
     coerce,
 )
 from common.model.calls import ChatMessage
+from common.model.events import InboundMessage, MessageKind
 from common.model.session import Session
 from common.model.turn_records import OutboundMessage, ReplyButton, Step
 
@@ -145,11 +146,6 @@ class Turn:
         return self.surroundings.now
 
     @property
-    def is_stale_tap(self) -> bool:
-        """Whether the message is a tap on a button that this node does not wait for."""
-        return self.recorded_as == "stale_tap"
-
-    @property
     def last_message(self) -> str:
         """The text of the customer's last message."""
         return self.session.last_message
@@ -166,6 +162,12 @@ class Turn:
     def _system(self, name: str) -> Value | Missing:
         read = _SYSTEM.get(name)
         return MISSING if read is None else read(self)
+
+    def typed(self, message: InboundMessage) -> str | None:
+        """The words of an answer. A picture has none, nor has a tap on one of our buttons, this node's or an older one."""
+        if message.kind not in (MessageKind.TEXT, MessageKind.BUTTON) or self.tap or self.recorded_as:
+            return None
+        return message.text
 
     def fill(self, template: Fillable) -> str:
         """The text with its placeholders filled in."""

@@ -19,7 +19,7 @@ from common.flow.settings_groups import (
 from common.flow.settings_language import template, variable
 from common.flow.spans import NoReplyTimeout
 from common.flow.text_matching import folded
-from common.model.events import Event, MessageKind, MessageReceived
+from common.model.events import Event, MessageReceived
 from common.model.session import WaitKind
 
 if TYPE_CHECKING:
@@ -105,13 +105,9 @@ class Button(NodeType[ButtonSettings]):
     def resume(self, settings: ButtonSettings, turn: Turn, event: Event) -> Go:
         if not isinstance(event, MessageReceived):
             return Go("timeout")
-        button = settings.button(turn.tap)
-        if (
-            button is None
-            and not turn.is_stale_tap
-            and event.message.kind in (MessageKind.TEXT, MessageKind.BUTTON)
-        ):
-            button = _typed(settings, turn, event.message.text)
+        button, typed = settings.button(turn.tap), turn.typed(event.message)
+        if button is None and typed is not None:
+            button = _typed(settings, turn, typed)
         if button is None:
             turn.say(settings.fallback.message)
             return Go("fallback")

@@ -12,7 +12,7 @@ from common.flow.settings_groups import NodeSettings, SettingsPart, group, optio
 from common.flow.settings_language import pattern, template, variable
 from common.flow.spans import NoReplyTimeout
 from common.flow.variables import parse_number
-from common.model.events import Event, MessageKind, MessageReceived
+from common.model.events import Event, MessageReceived
 from common.model.issues import Issue
 from common.model.session import WaitKind
 
@@ -116,8 +116,8 @@ class Input(NodeType[InputSettings]):
     def resume(self, settings: InputSettings, turn: Turn, event: Event) -> Go | WaitReply:
         if not isinstance(event, MessageReceived):
             return Go("timeout")
-        is_text = event.message.kind in (MessageKind.TEXT, MessageKind.BUTTON) and not turn.is_stale_tap
-        answer = accept(settings, event.message.text) if is_text else None
+        typed = turn.typed(event.message)
+        answer = None if typed is None else accept(settings, typed)
         if answer is not None:
             turn.set(settings.variable_name, answer)
             return Go("success")

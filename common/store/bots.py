@@ -161,6 +161,13 @@ class Bots:
             {"_id": bot_id}, {"$set": {"activeFlowId": flow_id}, "$inc": {"configRevision": 1}}
         )
 
+    def ensure_active_flow(self, bot_id: str, flow_id: str) -> None:
+        """Make this the flow that conversations start with, unless the bot has one."""
+        self._db["bots"].update_one(
+            {"_id": bot_id, "activeFlowId": {"$exists": False}},
+            {"$set": {"activeFlowId": flow_id}, "$inc": {"configRevision": 1}},
+        )
+
     def has_live_version(self, flow_id: str) -> bool:
         """Whether a flow was ever put live and still is."""
         return (

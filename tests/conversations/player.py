@@ -31,6 +31,7 @@ from common.model.turn_records import OutboundMessage
 from tests.conversations.scripts import Case, span
 
 BEGIN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+_ENDS_KEYS = {"status", "variables", "path", "pathEnds", "loops"}
 PASSIVE = {"reaction", "edit", "revoke", "system", "unsupported"}
 
 
@@ -263,18 +264,24 @@ def _answer_of(request: Request, given: Any) -> Answer:
     if isinstance(request, ChatRequest):
         return ChatAnswer(str(given), request.model, 10, 5)
     if given["status"] >= 300:
-        return CallFailed("http.status", f"HTTP {given['status']}.", given["status"], given.get("body"), attempts=4)
+        return CallFailed(
+            "http.status", f"HTTP {given['status']}.", given["status"], given.get("body"), attempts=4
+        )
     return HttpAnswer(given["status"], body=given.get("body"))
 
 
 def _check_end(player: Player, ends: dict[str, Any], where: str) -> None:
+    assert ends.keys() <= _ENDS_KEYS, f"unknown keys: {ends.keys() - _ENDS_KEYS}"
     session = player.session
     if "status" in ends:
         assert session.status == ends["status"], where
     if "variables" in ends:
         assert session.variables == ends["variables"], where
+    path = [node for turn in player.turns for node in path_of(turn.steps)]
     if "path" in ends:
-        assert [node for turn in player.turns for node in path_of(turn.steps)] == ends["path"], where
+        assert path == ends["path"], where
+    if "pathEnds" in ends:
+        assert path[-len(ends["pathEnds"]) :] == ends["pathEnds"], where
     if "loops" in ends:
         assert session.loops == ends["loops"], where
 

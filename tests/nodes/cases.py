@@ -11,7 +11,19 @@ from common.flow.settings_groups import read_settings
 from tests.conversations.scripts import Case, expand, read_yaml
 
 FOLDER = Path(__file__).parent
-_KEYS = {"name", "config", "around", "edges", "variables", "given", "script", "exit", "ends", "issues", "handles"}
+_KEYS = {
+    "name",
+    "config",
+    "around",
+    "edges",
+    "variables",
+    "given",
+    "script",
+    "exit",
+    "ends",
+    "issues",
+    "handles",
+}
 
 
 def case_file(kind: str) -> Path:
@@ -20,9 +32,7 @@ def case_file(kind: str) -> Path:
 
 def all_cases() -> list[tuple[str, dict[str, Any]]]:
     """(node type, case) of every case file."""
-    return [
-        (path.stem.upper(), data) for path in sorted(FOLDER.glob("*.yaml")) for data in read_yaml(path)
-    ]
+    return [(path.stem.upper(), data) for path in sorted(FOLDER.glob("*.yaml")) for data in read_yaml(path)]
 
 
 def load_case(kind: str, data: dict[str, Any]) -> LoadedFlow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -201,29 +202,55 @@ def test_a_conversation_at_a_terminal(bot: Bot, environment: dict[str, str]) -> 
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | environment | {"TERM": "xterm"}
     )
     os.close(theirs)
+    terminal = Terminal(ours)
     try:
-        read_until(ours, "you> ")
+        terminal.wait_for("you> ")
         os.write(ours, b"hi\n")
-        seen = read_until(ours, "[3] Choice 3")
+        terminal.wait_for("Hello!", "What next?", "[3] Choice 3")
         os.write(ours, b"2\n")
-        seen += read_until(ours, "You chose Choice 2.")
-        assert seen.index("Hello!") < seen.index("What next?")
-        assert "✓" in seen
-        read_until(ours, "you> ")
-        os.write(ours, b"\x04")
-        assert process.wait(10) == 0
+        terminal.wait_for("You chose Choice 2.")
+        assert terminal.count("✓", 2)
+        bot.say({"to": f"+{USER}"}, "Still there?")
+        terminal.wait_for("Still there?", "you> ")
+        end = time.monotonic() + 15
+        while process.poll() is None and time.monotonic() < end:
+            os.write(ours, b"\x04")  # readline may not have been listening yet
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.3)
+        assert process.returncode == 0
     finally:
         process.kill()
         process.wait()
         os.close(ours)
 
 
-def read_until(terminal: int, wanted: str, seconds: float = 15) -> str:
-    """What the terminal showed, up to the wanted text."""
-    seen = ""
-    end = time.monotonic() + seconds
-    while wanted not in seen:
-        ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
-        assert ready, seen
-        seen += ANSI.sub("", os.read(terminal, 4096).decode("utf-8", "replace"))
-    return seen
+class Terminal:
+    """Reads what a program shows; keeps all of it, and where the last wait ended."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._raw = b""
+        self._place = 0
+
+    def wait_for(self, *wanted: str, seconds: float = 15) -> None:
+        """Until these texts have been shown, one after the other, after those of the last wait."""
+        end = time.monotonic() + seconds
+        for text in wanted:
+            while (found := self._text().find(text, self._place)) < 0:
+                self._read(end)
+            self._place = found + len(text)
+
+    def count(self, text: str, least: int, seconds: float = 15) -> int:
+        """How often the text was shown, once that is at least so often."""
+        end = time.monotonic() + seconds
+        while self._text().count(text) < least:
+            self._read(end)
+        return self._text().count(text)
+
+    def _read(self, end: float) -> None:
+        ready, _, _ = select.select([self._handle], [], [], max(0.0, end - time.monotonic()))
+        assert ready, self._text()
+        self._raw += os.read(self._handle, 4096)
+
+    def _text(self) -> str:
+        return ANSI.sub("", self._raw.decode("utf-8", "ignore"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -135,6 +136,15 @@ def test_production_shows_nothing_that_people_wrote() -> None:
     assert shown["variables"] == "[1 long]"
     assert shown["step"] == {"prompt": "[5 long]", "node": "n1"}
     assert line_of(SETTINGS, **written)["text"] == "hello"
+
+
+def test_production_shortens_message_ids_which_hold_the_number_in_base64() -> None:
+    number = base64.b64encode(b"\x1c\x18\x0b16505551234").decode()
+    wamid = f"wamid.{number}VAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA"
+    line = line_of(PRODUCTION, job_id=f"1065403:{wamid}", note="wamid.x")
+    assert line["job_id"] == f"1065403:wamid.…{wamid[-12:]}"
+    assert line["note"] == "wamid.x"
+    assert line_of(SETTINGS, job_id=wamid)["job_id"] == wamid
 
 
 def test_development_is_readable() -> None:
