@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from api.command_line import open_store
+from api.webhook_events import read_sender
+from common.model.contacts import Channel, contact_id_for, lane_for
 from common.model.jobs import JobState
 from common.store.store import Store
 
@@ -62,18 +64,40 @@ def _chosen(store: Store, job_ids: tuple[str, ...], reason: str | None, *, every
     return [document["_id"] for document in found if reason is None or reason in document.get("reason", "")]
 
 
+def _route(store: Store, job_id: str) -> None:
+    """A message that came before its number was connected finds its conversation now."""
+    document = store.jobs.find(job_id)
+    if document is None or document["lane"] is not None or document["phoneNumberId"] is None:
+        return
+    number = document["phoneNumberId"]
+    account = store.bots.accounts([number]).get(number)
+    payload = _readable(document.get("payload", ""))
+    message = payload.get("message") if isinstance(payload, dict) else None
+    if account is None or not isinstance(message, dict):
+        return
+    sender = read_sender(message)
+    if sender.aliases:
+        contact_id = contact_id_for(account.bot_id, sender.aliases[0])
+        store.jobs.route(job_id, account.bot_id, lane_for(Channel.WHATSAPP, contact_id))
+
+
 @jobs.command("requeue")
 @click.argument("job_ids", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All dead jobs.")
 @click.option("--reason", help="Dead jobs whose reason contains this.")
 @click.option("--dry-run", is_flag=True, help="Only say how many it would be.")
 def requeue_jobs(job_ids: tuple[str, ...], reason: str | None, *, every: bool, dry_run: bool) -> None:
-    """Give dead jobs another try, each at the end of its conversation's queue."""
+    """Give dead jobs another try, each at the end of its conversation's queue.
+
+    A message for a number that was not connected is taken too, once the number is.
+    """
     _, store = open_store()
     chosen = _chosen(store, job_ids, reason, every=every)
     if dry_run:
         click.echo(f"{len(chosen)} jobs would be requeued.")
         return
+    for job_id in chosen:
+        _route(store, job_id)
     lanes = store.jobs.requeue(chosen) if chosen else []
     store.lanes.wake(lanes)
     click.echo(f"{len(lanes)} of {len(chosen)} jobs requeued.")

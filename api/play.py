@@ -48,7 +48,7 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 @click.option(
     "--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the play as a test case."
 )
-def play(
+def play(  # noqa: PLR0917 - click passes them by name
     flow_file: Path,
     pairs: tuple[str, ...],
     answers: tuple[str, ...],

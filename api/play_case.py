@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ class CaseRecorder:
         yaml.indent(mapping=2, sequence=4, offset=2)
         text = io.StringIO()
         yaml.dump([case], text)
-        return text.getvalue()
+        return textwrap.dedent(text.getvalue())
 
 
 def _shown(message: OutboundMessage) -> Any:

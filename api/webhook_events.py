@@ -105,13 +105,18 @@ def _read_value(value: dict[str, Any], number: str) -> Iterator[WebhookEvent]:
         yield _unrouted({"errors": value["errors"]}, "errors of the account", number)
 
 
+def read_sender(message: dict[str, Any]) -> Sender:
+    """Who wrote a message element; without aliases where it does not say."""
+    return Sender(wa_id=_id(message.get("from")), bsuid=_id(message.get("from_user_id")))
+
+
 def _read_message(element: object, number: str, profiles: dict[str, dict[str, str]]) -> WebhookEvent:
     if not isinstance(element, dict):
         return _unrouted(element, "message is not an object", number)
     message_id = _id(element.get("id"))
     if message_id is None:
         return _unrouted(element, "message has no usable id", number)
-    sender = Sender(wa_id=_id(element.get("from")), bsuid=_id(element.get("from_user_id")))
+    sender = read_sender(element)
     if not sender.aliases:
         return _unrouted(element, "message has no usable sender", number)
     profile = next((profiles[alias] for alias in (*sender.aliases, _ANYBODY) if alias in profiles), {})

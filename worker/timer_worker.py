@@ -18,6 +18,8 @@ _PAUSE_SECONDS = 0.5
 # Every so often, lanes that have jobs but were not woken are looked for (a wake-up can be lost in a fail-over).
 _SWEEP_SECONDS = 30.0
 _SWEEP_LANES = 500
+# A process that dies in a transaction leaves locks behind, which hold up webhooks and claims.
+_ABANDONED_SECONDS = 1.0
 
 
 class TimerWorker:
@@ -29,6 +31,7 @@ class TimerWorker:
         self._stopping = threading.Event()
         self._swept_at = 0.0
         self._sweep_after = ""
+        self._unlocked_at = 0.0
 
     def stop(self) -> None:
         """End after the batch at hand. Safe in a signal handler."""
@@ -40,6 +43,7 @@ class TimerWorker:
             try:
                 pause = self.tick()
                 self._sweep()
+                self._unlock()
             except DatabaseError as error:
                 log.warning("timer.database_away", error=type(error).__name__)
                 pause = _PAUSE_SECONDS
@@ -69,6 +73,12 @@ class TimerWorker:
         if next_in is None:
             return self._settings.timer_interval_seconds
         return min(max(next_in, 0.0) + 0.001, self._settings.timer_interval_seconds)
+
+    def _unlock(self) -> None:
+        now = time.monotonic()
+        if now - self._unlocked_at >= _ABANDONED_SECONDS:
+            self._unlocked_at = now
+            self._store.turns.end_abandoned()
 
     def _sweep(self) -> None:
         now = time.monotonic()

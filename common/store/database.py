@@ -21,6 +21,8 @@ from common.errors import ConfigurationError, StoreUnavailable
 Document: TypeAlias = dict[str, Any]
 Role: TypeAlias = Literal["web", "worker", "timer", "cli"]
 
+APP_NAME_PREFIX = "flow-builder-"
+
 MAJORITY = WriteConcern(w="majority", j=True)
 SNAPSHOT = ReadConcern("snapshot")
 
@@ -45,7 +47,7 @@ def client_options(role: Role, *, pool_size: int = 100) -> dict[str, Any]:
         "timeoutMS": int(TIMEOUT_SECONDS[role] * 1000),
         "maxPoolSize": pool_size,
         "tz_aware": True,
-        "appname": f"flow-builder-{role}",
+        "appname": f"{APP_NAME_PREFIX}{role}",
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pymongo.database import Database
 
@@ -32,7 +32,7 @@ def inspect_server(database: Database[Document]) -> Server:
         set_name=hello.get("setName", "sharded cluster"),
         members=len(hello.get("hosts", [])),
         write_concern=", ".join(f"{key}={value}" for key, value in concern.items()),
-        now=hello["localTime"],
+        now=hello["localTime"].replace(tzinfo=UTC),
     )
 
 

@@ -99,6 +99,13 @@ class Jobs:
             {"$set": {"lane": lane}, "$inc": {"attempts": 1}},
         )
 
+    def route(self, job_id: str, bot_id: str, lane: str) -> None:
+        """Give an unrouted job the lane that it lacked; it stays put aside until it is requeued."""
+        self._jobs.update_one(
+            {"_id": job_id, "state": JobState.UNROUTED.value, "lane": None},
+            {"$set": {"botId": bot_id, "lane": lane}},
+        )
+
     def requeue(self, job_ids: Sequence[str]) -> list[str]:
         """Give dead or unrouted jobs that have a lane another try, at the end of their lane.
 

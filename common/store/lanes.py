@@ -11,6 +11,7 @@ conditional on both, so that a holder that lost its lease changes nothing, even 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,9 +20,17 @@ from typing import Any
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
 from common.ids import new_ulid
-from common.store.database import Document
+from common.store.abandoned import end_abandoned_transactions
+from common.store.database import Document, time_limit
+
+# A claim takes milliseconds. One that takes this long waits for a lane that somebody's transaction has locked.
+_CLAIM_SECONDS = 1.0
+_CLAIM_ONE_SECONDS = 0.2
+# A lane that was found locked is left alone for a while, so that it does not hold up the others again.
+_LOCKED_SECONDS = 2.0
 
 _DUE = {"dueAt": {"$exists": True}, "$expr": {"$lte": ["$dueAt", "$$NOW"]}}
 
@@ -47,7 +56,9 @@ class Lanes:
     """The `lanes` collection."""
 
     def __init__(self, database: Database[Document]) -> None:
+        self._database = database
         self._lanes = database["lanes"]
+        self._locked: dict[str, float] = {}
         self._pick = random.Random()  # noqa: S311 - spreads contention, guards nothing
 
     def wake(self, lanes: Iterable[str], *, delay_seconds: float = 0) -> None:
@@ -97,42 +108,14 @@ class Lanes:
         for the whole batch; the cost does not depend on how many lanes or jobs are waiting.
         """
         # Twice as many candidates as wanted: workers that look at the same moment seldom take the same ones.
-        found = list(self._lanes.find(_DUE, {"_id": 1}).sort("dueAt", 1).limit(limit * 2))
+        found = list(self._lanes.find(self._claimable(), {"_id": 1}).sort("dueAt", 1).limit(limit * 2))
         if not found:
             return [], None
         candidates = [document["_id"] for document in found]
         if len(candidates) > limit:
             candidates = self._pick.sample(candidates, limit)
         token = new_ulid()
-        self._lanes.update_many(
-            {"_id": {"$in": candidates}, **_DUE},
-            [
-                {
-                    "$set": {
-                        "owner": owner,
-                        "claim": token,
-                        "fence": {"$add": ["$fence", 1]},
-                        "dueAt": _after(lease_seconds),
-                        "claimedAt": "$$NOW",
-                        "interrupted": {
-                            "$or": [
-                                {"$ne": [{"$ifNull": ["$owner", None]}, None]},
-                                {"$ne": [{"$ifNull": ["$parkedFor", None]}, None]},
-                            ]
-                        },
-                        # Only a holder that vanished counts: parking is an orderly thing.
-                        "interruptions": {
-                            "$cond": [
-                                {"$ne": [{"$ifNull": ["$owner", None]}, None]},
-                                {"$add": [{"$ifNull": ["$interruptions", 0]}, 1]},
-                                {"$ifNull": ["$interruptions", 0]},
-                            ]
-                        },
-                        "parkedFor": "$$REMOVE",
-                    }
-                }
-            ],
-        )
+        self._take(candidates, _claim_update(owner, token, lease_seconds))
         won = self._lanes.aggregate(
             [
                 {"$match": {"_id": {"$in": candidates}, "claim": token}},
@@ -167,6 +150,32 @@ class Lanes:
                 )
             )
         return leases, now
+
+    def _claimable(self) -> Document:
+        now = time.monotonic()
+        self._locked = {lane: until for lane, until in self._locked.items() if until > now}
+        return {**_DUE, "_id": {"$nin": list(self._locked)}} if self._locked else _DUE
+
+    def _take(self, candidates: Sequence[str], update: list[Document]) -> None:
+        """Write the claim to those of the candidates that are still due, in one go if nothing is in the way."""
+        try:
+            with time_limit(_CLAIM_SECONDS):
+                self._lanes.update_many({"_id": {"$in": list(candidates)}, **_DUE}, update)
+        except PyMongoError as error:
+            if not error.timeout:
+                raise
+        else:
+            return
+        # One of them is locked by a transaction that does not end: its process died or froze in the middle.
+        end_abandoned_transactions(self._database)
+        for lane in candidates:
+            try:
+                with time_limit(_CLAIM_ONE_SECONDS):
+                    self._lanes.update_many({"_id": lane, **_DUE}, update)
+            except PyMongoError as error:
+                if not error.timeout:
+                    raise
+                self._locked[lane] = time.monotonic() + _LOCKED_SECONDS
 
     def hold(
         self, leases: Sequence[Lease], lease_seconds: float, session: ClientSession | None = None
@@ -239,6 +248,35 @@ class Lanes:
         """Since when the lane that has waited longest could have been claimed; None where nothing waits."""
         document = self._lanes.find_one(_DUE, {"dueAt": 1}, sort=[("dueAt", 1)])
         return document["dueAt"] if document else None
+
+
+def _claim_update(owner: str, token: str, lease_seconds: float) -> list[Document]:
+    return [
+        {
+            "$set": {
+                "owner": owner,
+                "claim": token,
+                "fence": {"$add": ["$fence", 1]},
+                "dueAt": _after(lease_seconds),
+                "claimedAt": "$$NOW",
+                "interrupted": {
+                    "$or": [
+                        {"$ne": [{"$ifNull": ["$owner", None]}, None]},
+                        {"$ne": [{"$ifNull": ["$parkedFor", None]}, None]},
+                    ]
+                },
+                # Only a holder that vanished counts: parking is an orderly thing.
+                "interruptions": {
+                    "$cond": [
+                        {"$ne": [{"$ifNull": ["$owner", None]}, None]},
+                        {"$add": [{"$ifNull": ["$interruptions", 0]}, 1]},
+                        {"$ifNull": ["$interruptions", 0]},
+                    ]
+                },
+                "parkedFor": "$$REMOVE",
+            }
+        }
+    ]
 
 
 def still_held(leases: Sequence[Lease]) -> Document:

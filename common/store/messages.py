@@ -258,11 +258,13 @@ class Messages:
 
     def apply_statuses(self, updates: Sequence[StatusUpdate]) -> set[str]:
         """Move messages forward. Returns the lanes that were waiting to hear of one of them."""
-        attempts = [update.attempt_id for update in updates if update.attempt_id]
+        attempts = {u.attempt_id: u.phone_number_id for u in updates if u.attempt_id}
         waiting: set[str] = set()
         if attempts:
-            query = {"attemptIds": {"$in": attempts}, "open": True}
-            waiting = {document["lane"] for document in self._messages.find(query, {"lane": 1})}
+            query = {"attemptIds": {"$in": list(attempts)}, "open": True}
+            for document in self._messages.find(query, {"lane": 1, "attemptIds": 1, "phoneNumberId": 1}):
+                if document["phoneNumberId"] in {attempts.get(a) for a in document["attemptIds"]}:
+                    waiting.add(document["lane"])
         writes = [write for update in updates if (write := _status_write(update)) is not None]
         if writes:
             self._messages.bulk_write(writes, ordered=False)
@@ -281,15 +283,16 @@ def _status_write(update: StatusUpdate) -> UpdateOne | None:
         return None
     # By the echoed attempt id where there is one (it is known before the POST's own answer), else by wamid.
     key: Document = {"attemptIds": update.attempt_id} if update.attempt_id else {"wamid": update.wamid}
-    fields: Document = {"status": status.value, "rank": status.rank, "wamid": update.wamid}
+    is_news = {"$lt": ["$rank", status.rank]}
+    error = {"$literal": update.error} if update.error is not None else "$$REMOVE"
+    fields: Document = {
+        "status": {"$cond": [is_news, status.value, "$status"]},
+        "rank": {"$max": ["$rank", status.rank]},
+        "wamid": {"$ifNull": ["$wamid", {"$literal": update.wamid}]},
+        "error": {"$cond": [is_news, error, "$error"]},
+        "open": "$$REMOVE",
+    }
     if update.at is not None:
-        fields[f"{update.status}At"] = update.at
-    change: Document = {"$set": fields, "$unset": {"open": ""}}
-    if update.error is not None:
-        fields["error"] = update.error
-    elif status is not MessageStatus.FAILED:
-        change["$unset"]["error"] = ""
-    return UpdateOne(
-        {**key, "phoneNumberId": update.phone_number_id, "direction": "OUT", "rank": {"$lt": status.rank}},
-        change,
-    )
+        # When it got so far, by Meta's clock: kept for each status, also for one that comes late.
+        fields[f"reachedAt.{status.value}"] = {"$min": [f"$reachedAt.{status.value}", update.at]}
+    return UpdateOne({**key, "phoneNumberId": update.phone_number_id, "direction": "OUT"}, [{"$set": fields}])

@@ -14,6 +14,7 @@ from pymongo.database import Database
 from common.crashpoint import crashpoint
 from common.model.contacts import Contact
 from common.model.values import Value, type_of
+from common.store.abandoned import end_abandoned_transactions
 from common.store.contacts import upsert_contact
 from common.store.database import MAJORITY, SNAPSHOT, Document
 from common.store.jobs import Jobs
@@ -75,6 +76,10 @@ class Turns:
                 max_commit_time_ms=_MAX_COMMIT_MS,
             )
         crashpoint("K4")
+
+    def end_abandoned(self) -> int:
+        """End the commits of processes that died or froze in the middle; returns how many."""
+        return end_abandoned_transactions(self._database)
 
     def _write(
         self, turns: Sequence[TurnWrites], lease_seconds: float, now: datetime, tx: ClientSession

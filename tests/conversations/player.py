@@ -242,9 +242,8 @@ def _answer(request: Request, call: dict[str, Any], where: str) -> Answer:
     match request:
         case HttpRequest():
             asked: dict[str, Any] = {request.method: request.url}
-            for key, value in (("headers", dict(request.headers)), ("query", dict(request.query))):
-                if value or key in call:
-                    asked[key] = value
+            given = {"headers": dict(request.headers), "query": dict(request.query)}
+            asked |= {key: value for key, value in given.items() if value or key in call}
             if request.body is not None or "body" in call:
                 asked["body"] = request.body
         case ChatRequest():

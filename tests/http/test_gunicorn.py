@@ -11,7 +11,7 @@ import pytest
 
 from common.ids import new_ulid
 from tests.http.meta_webhooks import NUMBER, message, post, sign, to_wire, value
-from tests.http.web_setup import APP_SECRET, PATH, Server, connect_numbers, gunicorn
+from tests.http.web_setup import APP_SECRET, PATH, Server, connect_numbers, gunicorn, wait_until_live
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def test_kill_9_while_receiving_loses_and_doubles_nothing(
     with gunicorn(mongo_uri, shared.name, tmp_path / "log", CRASHPOINT=point) as server:
         with pytest.raises((OSError, HTTPException)):
             server.deliver(body)
-        assert server.process.poll() is None  # only the worker process died
+        wait_until_live(server, tmp_path / "log")  # only the worker process died, and there is a new one
     stored, is_awake = CRASHES[point]
     before = jobs_with(shared, f"wamid.{point}")
     assert len(before) == stored

@@ -107,7 +107,7 @@ def gunicorn(mongo_uri: str, database: str, log: Path, **environment: str) -> It
         )
     server = Server(port, process)
     try:
-        _wait_until_live(server, log)
+        wait_until_live(server, log)
         yield server
     finally:
         process.terminate()
@@ -118,7 +118,7 @@ def gunicorn(mongo_uri: str, database: str, log: Path, **environment: str) -> It
             process.wait()
 
 
-def _wait_until_live(server: Server, log: Path) -> None:
+def wait_until_live(server: Server, log: Path) -> None:
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and server.process.poll() is None:
         with contextlib.suppress(OSError):
