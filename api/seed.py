@@ -113,7 +113,7 @@ def _variables(settings: Settings) -> dict[str, Value]:
     """The sample flows call a CRM; locally that is the peer beside the WhatsApp one."""
     base = settings.graph_base_url.removesuffix("/graph")
     crm = f"{base}/crm" if base != settings.graph_base_url else "https://crm.example.com"
-    return {**VARIABLES, "crmUrl": crm}
+    return {**VARIABLES, "crmUrl": crm, "crmToken": "local-crm-token"}
 
 
 def read_example(name: str) -> dict[str, Any]:

@@ -107,25 +107,29 @@ class Claimer:
 
     def _meet(self, lanes: Sequence[HeldLane]) -> None:
         """Contacts seen for the first time, or under a further id: whose are these ids already?"""
-        new: dict[str, dict[str, HeldLane]] = {}  # bot -> alias -> lane
-        for lane in lanes:
+        new: dict[str, dict[str, str]] = {}  # bot -> alias -> the contact that it belongs to, as far as known
+        unknown: list[tuple[HeldLane, str, list[str]]] = []
+        for lane in sorted(lanes, key=lambda lane: lane.contact is None):
             known = set(lane.contact.aliases) if lane.contact else set()
-            for alias in self._aliases(lane):
-                if lane.bot is not None and alias not in known:
-                    new.setdefault(lane.bot.bot_id, {})[alias] = lane
-        for bot_id, by_alias in new.items():
-            owners = self._store.contacts.owners(bot_id, by_alias)
-            for lane in dict.fromkeys(by_alias.values()):
-                self._introduce(lane, {a: o for a, o in owners.items() if by_alias[a] is lane})
+            aliases = [alias for alias in self._aliases(lane) if alias not in known]
+            if lane.bot is not None and aliases:
+                unknown.append((lane, lane.bot.bot_id, aliases))
+                for alias in aliases:  # of two lanes in one claim, the first one is it
+                    new.setdefault(lane.bot.bot_id, {}).setdefault(alias, contact_of(lane.name))
+        for bot_id, owners in new.items():
+            stored = self._store.contacts.owners(bot_id, owners)
+            owners.update((alias, owner.contact_id) for alias, owner in stored.items())
+        for lane, bot_id, aliases in unknown:
+            self._introduce(lane, {alias: new[bot_id][alias] for alias in aliases})
 
     def _aliases(self, lane: HeldLane) -> list[str]:
         now = self._clock.now()
         inbound = [read_message(job, now) for job in lane.jobs if job.kind is JobKind.MESSAGE]
         return [alias for one in inbound for alias in (*one.sender.aliases, *one.other_aliases)]
 
-    def _introduce(self, lane: HeldLane, owners: dict[str, Contact]) -> None:
+    def _introduce(self, lane: HeldLane, owners: dict[str, str]) -> None:
         contact_id = contact_of(lane.name)
-        others = {alias: owner for alias, owner in owners.items() if owner.contact_id != contact_id}
+        others = {alias: owner for alias, owner in owners.items() if owner != contact_id}
         lane.foreign_aliases = frozenset(others)
         if lane.contact is not None or lane.bot is None:
             return
@@ -133,7 +137,7 @@ class Claimer:
         sender = read_message(first, self._clock.now()).sender
         owner = next((others[alias] for alias in sender.aliases if alias in others), None)
         if owner is not None:
-            self._forward(lane, owner.contact_id)
+            self._forward(lane, owner)
             return
         lane.contact = Contact(contact_id=contact_id, bot_id=lane.bot.bot_id, aliases=sender.aliases)
 

@@ -29,6 +29,8 @@ _HEARTBEAT_SECONDS = 10.0
 _EXIT_USAGE = 2
 # A worker process that ended by itself is started again, but not in a tight circle.
 _RESTART_SECONDS = 1.0
+# Ctrl+C and process runners signal the whole group, and our supervisor passes the signal on: that is one wish.
+_SAME_SIGNAL_SECONDS = 0.5
 
 
 class _Process(Protocol):
@@ -61,12 +63,17 @@ def _run(kind: str, settings: Settings) -> int:
     owner = f"{socket.gethostname()}:{os.getpid()}:{new_ulid()}"
     process = _make(kind, store, settings, owner)
     stopped = threading.Event()
+    told_at = 0.0
 
     def stop(_number: int, _frame: object) -> None:
-        if stopped.is_set():  # told twice: now
+        nonlocal told_at
+        now = time.monotonic()
+        if not stopped.is_set():
+            told_at = now
+            stopped.set()
+            process.stop()
+        elif now - told_at > _SAME_SIGNAL_SECONDS:  # told twice: now
             os._exit(1)
-        stopped.set()
-        process.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -205,7 +205,7 @@ class Outbox:
                 # Certainly not sent, but written down as begun: say so, if the message is still as we left it.
                 self._write(
                     lane,
-                    mark_requeued(message.message_id, "lease ended"),
+                    mark_requeued(message.message_id, "lease ended", message.attempt_id),
                     lambda: self._keeper.drop(lane, "lease ended before the send"),
                 )
                 return
@@ -260,7 +260,9 @@ class Outbox:
                     "send.unknown", lane=lane.name, message_id=message.message_id, reason=result.reason
                 )
                 self._write(
-                    lane, mark_unknown(message.message_id, is_final=False), lambda: self._park_unknown(lane)
+                    lane,
+                    mark_unknown(message.message_id, is_final=False, attempt_id=message.attempt_id),
+                    lambda: self._park_unknown(lane),
                 )
             case Refused():
                 self._refused(lane, message, result)
@@ -311,7 +313,7 @@ class Outbox:
             self._keeper.park(lane, _STOPPED_SECONDS, PARKED_STOPPED)
 
         log.error("bot.stopped", bot=account.bot_id, reason=reason)
-        self._write(lane, mark_requeued(message.message_id, reason), park)
+        self._write(lane, mark_requeued(message.message_id, reason, message.attempt_id), park)
 
     def _again(
         self, lane: HeldLane, message: OutboxMessage, delay: float | None, code: int | None, reason: str
@@ -320,7 +322,7 @@ class Outbox:
             self._give_up(lane, message, code or "not_sent", reason)
             return
         message.status = MessageStatus.QUEUED
-        mark = mark_requeued(message.message_id, reason)
+        mark = mark_requeued(message.message_id, reason, message.attempt_id)
         if delay > _SHORT_SECONDS:
             self._write(lane, mark, lambda: self._keeper.park(lane, delay, PARKED_RETRY))
         else:
@@ -328,7 +330,9 @@ class Outbox:
 
     def _give_up(self, lane: HeldLane, message: OutboxMessage, code: int | str, reason: str) -> None:
         log.warning("send.gave_up", lane=lane.name, message_id=message.message_id, code=code, reason=reason)
-        self._write(lane, mark_failed(message.message_id, code, reason), lambda: self._sent(lane))
+        self._write(
+            lane, mark_failed(message.message_id, code, reason, message.attempt_id), lambda: self._sent(lane)
+        )
 
     def _sent(self, lane: HeldLane) -> None:
         crashpoint("K7")
@@ -344,7 +348,7 @@ class Outbox:
         begun = message.sending_at or self._clock.now()
         left = (begun + self._grace - self._clock.now()).total_seconds()
         if left > 0:
-            mark = mark_unknown(message.message_id, is_final=False)
+            mark = mark_unknown(message.message_id, is_final=False, attempt_id=message.attempt_id)
             self._write(lane, mark, lambda: self._keeper.park(lane, left, PARKED_UNKNOWN))
             return
         # The look at the database belongs to no thread that others wait for.
@@ -364,10 +368,12 @@ class Outbox:
         )
         if repeats:
             message.status = MessageStatus.QUEUED
-            mark = mark_requeued(message.message_id, f"no status within the grace period ({self._policy})")
+            reason = f"no status within the grace period ({self._policy})"
+            mark = mark_requeued(message.message_id, reason, message.attempt_id)
             self._write(lane, mark, lambda: self.submit(lane))
         else:
-            self._write(lane, mark_unknown(message.message_id, is_final=True), lambda: self._sent(lane))
+            mark = mark_unknown(message.message_id, is_final=True, attempt_id=message.attempt_id)
+            self._write(lane, mark, lambda: self._sent(lane))
 
     def _is_repeated(self, lane: HeldLane, begun: datetime) -> bool:
         if self._policy is not UnknownSendPolicy.AUTO:

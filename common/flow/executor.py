@@ -9,6 +9,7 @@ from common.flow.node import Finish, Go, KeepWaiting, Outcome, WaitEffect, WaitR
 from common.flow.settings_fields import is_id
 from common.flow.templates import FillError
 from common.flow.turn import Surroundings, Turn, VariableRefused
+from common.flow.variables import clean_text
 from common.model.calls import Effect, to_json
 from common.model.events import (
     EffectAnswered,
@@ -72,21 +73,21 @@ def _hear(turn: Turn, event: MessageReceived) -> None:
     elif not session.status.is_open or session.status is SessionStatus.COMPLETED:
         _record(turn, session.status.value.lower())
     elif session.node_id is None:
-        session.status, session.loops, session.wait = SessionStatus.ACTIVE, {}, None
+        session.status = SessionStatus.ACTIVE
         _take_up(turn, message)
         _follow(turn, _enter(turn, turn.flow.nodes[turn.flow.start_id]))
     elif session.wait is None:
         raise _Failed("session.lost", "The conversation is in the middle of a turn that never ended.")
     elif session.wait.kind is WaitKind.EFFECT:
-        turn.remember("user", message.text)
+        turn.remember("user", clean_text(message.text))
         _record(turn, "during_call")
     else:
         _answer(turn, event)
 
 
 def _take_up(turn: Turn, message: InboundMessage) -> None:
-    turn.session.last_message = message.text
-    turn.remember("user", message.text)
+    turn.session.last_message = clean_text(message.text)
+    turn.remember("user", turn.session.last_message)
 
 
 def _record(turn: Turn, reason: str) -> None:

@@ -111,6 +111,8 @@ class Jobs:
 
         Returns the lanes to wake.
         """
+        if not job_ids:
+            return []
         query = {
             "_id": {"$in": list(job_ids)},
             "state": {"$in": [JobState.DEAD.value, JobState.UNROUTED.value]},

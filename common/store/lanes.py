@@ -181,6 +181,8 @@ class Lanes:
         self, leases: Sequence[Lease], lease_seconds: float, session: ClientSession | None = None
     ) -> int:
         """Renew these leases; returns how many are still ours. Inside a transaction this is the fence."""
+        if not leases:
+            return 0
         result = self._lanes.update_many(
             still_held(leases), [{"$set": {"dueAt": _after(lease_seconds)}}], session=session
         )
@@ -188,6 +190,8 @@ class Lanes:
 
     def held(self, leases: Sequence[Lease]) -> set[str]:
         """Which of these leases are still ours."""
+        if not leases:
+            return set()
         return {document["_id"] for document in self._lanes.find(still_held(leases), {"_id": 1})}
 
     def release(self, leases: Sequence[Lease], *, has_more: frozenset[str] = frozenset()) -> None:

@@ -186,14 +186,16 @@ def mark_accepted(message_id: str, wamid: str) -> Mark:
     )
 
 
-def mark_requeued(message_id: str, reason: str) -> Mark:
-    """Certainly not sent: it waits for another attempt."""
+def mark_requeued(message_id: str, reason: str, attempt_id: str | None = None) -> Mark:
+    """Certainly not sent: it waits for another attempt.
+
+    With `attempt_id`, only while that is the newest attempt: a holder that comes late knows nothing of later ones.
+    A message that nobody waits for any more (finally unknown) stays as it was decided.
+    """
+    status = {"$in": [MessageStatus.SENDING.value, MessageStatus.UNKNOWN.value]}
     return Mark(
         UpdateOne(
-            {
-                "_id": message_id,
-                "status": {"$in": [MessageStatus.SENDING.value, MessageStatus.UNKNOWN.value]},
-            },
+            {"_id": message_id, "status": status, "open": True, **_newest(attempt_id)},
             {
                 "$set": {
                     "status": MessageStatus.QUEUED.value,
@@ -205,11 +207,11 @@ def mark_requeued(message_id: str, reason: str) -> Mark:
     )
 
 
-def mark_failed(message_id: str, code: int | str, reason: str) -> Mark:
-    """It will not be sent; the conversation goes on."""
+def mark_failed(message_id: str, code: int | str, reason: str, attempt_id: str | None = None) -> Mark:
+    """It will not be sent; the conversation goes on. `attempt_id` as above."""
     return Mark(
         UpdateOne(
-            {"_id": message_id, "rank": {"$lt": MessageStatus.ACCEPTED.rank}},
+            {"_id": message_id, "rank": {"$lt": MessageStatus.ACCEPTED.rank}, **_newest(attempt_id)},
             {
                 "$set": {
                     "status": MessageStatus.FAILED.value,
@@ -222,14 +224,20 @@ def mark_failed(message_id: str, code: int | str, reason: str) -> Mark:
     )
 
 
-def mark_unknown(message_id: str, *, is_final: bool) -> Mark:
+def mark_unknown(message_id: str, *, is_final: bool, attempt_id: str | None = None) -> Mark:
     """The outcome cannot be known. Final: no longer waited for; a late status still corrects it."""
     update: dict[str, Any] = {
         "$set": {"status": MessageStatus.UNKNOWN.value, "rank": MessageStatus.UNKNOWN.rank}
     }
     if is_final:
         update["$unset"] = {"open": ""}
-    return Mark(UpdateOne({"_id": message_id, "rank": {"$lt": MessageStatus.ACCEPTED.rank}}, update))
+    query = {"_id": message_id, "rank": {"$lt": MessageStatus.ACCEPTED.rank}, **_newest(attempt_id)}
+    return Mark(UpdateOne(query, update))
+
+
+def _newest(attempt_id: str | None) -> Document:
+    """The filter for a message whose last attempt is this one; without one, for any."""
+    return {"$expr": {"$eq": [{"$last": "$attemptIds"}, {"$literal": attempt_id}]}} if attempt_id else {}
 
 
 class Messages:
@@ -249,6 +257,8 @@ class Messages:
 
     def write(self, marks: Sequence[Mark]) -> int:
         """Write marks in one round trip; returns how many applied."""
+        if not marks:
+            return 0
         return self._messages.bulk_write([mark.write for mark in marks], ordered=False).matched_count
 
     def sending(self, attempt_ids: Sequence[str]) -> set[str]:

@@ -67,6 +67,8 @@ class Timers:
 
     def clear(self, timers: Sequence[DueTimer]) -> None:
         """Take timers off their sessions, once their jobs are stored; a newer wait keeps its own."""
+        if not timers:
+            return
         self._sessions.bulk_write(
             [
                 UpdateOne(

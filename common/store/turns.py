@@ -63,6 +63,8 @@ class Turns:
         Raises LeaseLost or Conflict where one of them may no longer be written (find out which by committing
         them one by one), PyMongoError where the outcome may be unknown.
         """
+        if not turns:
+            return
 
         def write(tx: ClientSession) -> None:
             self._write(turns, lease_seconds, now, tx)

@@ -82,7 +82,5 @@ def _flood(system: System, ground: Ground, clients: int) -> Result:
 def _half(system: System, ground: Ground, most: float) -> list[float]:
     seconds = ground.quick_or(1, 8)
     rate = most / 2
-    plan = system.plan(
-        connections=32, messages=int(rate * seconds), customers=_CUSTOMERS, per_second=rate
-    )
+    plan = system.plan(connections=32, messages=int(rate * seconds), customers=_CUSTOMERS, per_second=rate)
     return latencies(system.run(plan))

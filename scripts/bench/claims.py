@@ -14,7 +14,6 @@ from bson import Timestamp
 from pymongo import WriteConcern
 
 from common.clock import utc_now
-from common.store.store import Store
 from scripts.bench.figures import Findings, summary
 from scripts.bench.ground import Ground
 from scripts.bench.processes import cpu_seconds
@@ -77,26 +76,25 @@ def measure(ground: Ground) -> Findings:
     try:
         # What filling left to be written must not be counted as claiming.
         queues[0].store.database.client.admin.command("fsync")
-        for _ in range(ground.quick_or(1, 5)):
+        for _ in range(ground.quick_or(1, 8)):
             for queue in queues:
                 queue.measure(ground.mongod_pid, ground.quick_or(10, 40))
-        return _findings(queues)
+        return _findings(queues, is_quick=ground.is_quick)
     finally:
         for queue in queues:
             ground.drop(queue.store)
 
 
-def _findings(queues: list[_Queue]) -> Findings:
+def _findings(queues: list[_Queue], *, is_quick: bool) -> Findings:
     figures: dict[str, float] = {}
     samples: dict[str, Any] = {}
-    for queue, depth in zip(queues, DEPTHS, strict=True):
-        figures[f"claim.cpu_ms_{depth}"] = statistics.median(queue.cpu_ms_each)
-        figures[f"claim.wall_ms_{depth}"] = statistics.median(queue.claim_seconds) * 1000
+    for queue in queues:
+        figures[f"claim.cpu_ms_{queue.depth}"] = statistics.fmean(queue.cpu_ms_each)
+        figures[f"claim.wall_ms_{queue.depth}"] = statistics.median(queue.claim_seconds) * 1000
         samples[f"{queue.depth} waiting"] = {
             "database_cpu_ms_a_job": [round(value, 4) for value in queue.cpu_ms_each],
             "claim": summary(queue.claim_seconds),
         }
-    figures["claim.growth"] = figures[f"claim.cpu_ms_{DEPTHS[-1]}"] / figures[f"claim.cpu_ms_{DEPTHS[0]}"]
+    growth = figures[f"claim.cpu_ms_{queues[-1].depth}"] / figures[f"claim.cpu_ms_{queues[0].depth}"]
+    figures["claim.quick_growth" if is_quick else "claim.growth"] = growth
     return Findings(figures, {"claim": samples})
-
-

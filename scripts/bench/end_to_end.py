@@ -46,7 +46,7 @@ class EndToEnd:
     def __init__(self, ground: Ground, system: System) -> None:
         self._ground = ground
         self._system = system
-        self._customers = ground.quick_or(100, CUSTOMERS)
+        self.customers = ground.quick_or(100, CUSTOMERS)
         self._pids = {
             "mongod": ground.mongod_pid,
             "web": system.web.pid,
@@ -60,7 +60,7 @@ class EndToEnd:
         plan = self._system.plan(
             connections=_CONNECTIONS,
             messages=messages,
-            customers=self._customers,
+            customers=self.customers,
             window=window,
             per_second=per_second,
         )
@@ -90,9 +90,7 @@ class EndToEnd:
         count = len(result.texts)
         took = max(replied_at) - result.sent_at[0]
         each = [reply - due for due, reply in zip(result.due_at, replied_at, strict=True)]
-        cpu = {
-            name: round((used - before[name]) * 1000 / count, 2) for name, used in self._cpu().items()
-        }
+        cpu = {name: round((used - before[name]) * 1000 / count, 2) for name, used in self._cpu().items()}
         return Run(count / took, each, cpu)
 
     def _cpu(self) -> dict[str, float]:
@@ -109,7 +107,7 @@ def measure(ground: Ground) -> Findings:
     findings = Findings()
     with System(ground, "flow") as system:
         runs = EndToEnd(ground, system)
-        runs.flood(runs._customers)  # everybody's conversation has begun
+        runs.flood(runs.customers)  # everybody's conversation has begun
         findings.add(_at_once(ground, runs))
         system.tell_peer("POST", "faults", {"do": "latency", "endpoint": "graph", "seconds": LATE_SECONDS})
         findings.add(_series(ground, runs, "late"))

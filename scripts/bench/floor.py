@@ -38,7 +38,13 @@ _ACCEPTED: Final[list[Document]] = [
     {"$set": {"wamid": "wamid.x", "status": "ACCEPTED", "rank": 3, "acceptedAt": "$$NOW", "open": "$$REMOVE"}}
 ]
 _RELEASE: Final[list[Document]] = [
-    {"$set": {"owner": None, "claim": None, "dueAt": {"$cond": [{"$eq": ["$wakes", -1]}, "$$NOW", "$$REMOVE"]}}}
+    {
+        "$set": {
+            "owner": None,
+            "claim": None,
+            "dueAt": {"$cond": [{"$eq": ["$wakes", -1]}, "$$NOW", "$$REMOVE"]},
+        }
+    }
 ]
 
 
@@ -137,7 +143,9 @@ class Floor:
             {**shape.outbound, "_id": key, "lane": held["_id"], "sentAt": now},
         ]
         database["messages"].insert_many(messages, session=tx)
-        steps = [{**step, "_id": f"{key}:{place}", "executedAt": now} for place, step in enumerate(shape.steps)]
+        steps = [
+            {**step, "_id": f"{key}:{place}", "executedAt": now} for place, step in enumerate(shape.steps)
+        ]
         database["execution_logs"].insert_many(steps, session=tx)
         database["contacts"].update_one({"_id": f"floor{number}"}, self._contact(number), session=tx)
 

@@ -114,7 +114,9 @@ class Load:
         """Send everything, or what the time allows; returns when all that was sent is answered."""
         started = time.time()
         plan = self._plan
-        due = [started + number / plan.per_second if plan.per_second else 0.0 for number in range(plan.messages)]
+        due = [
+            started + number / plan.per_second if plan.per_second else 0.0 for number in range(plan.messages)
+        ]
         self.result.answered_at = [0.0] * plan.messages
         while self._answered < len(self._requests):
             now = time.time()

@@ -9,7 +9,6 @@ import sys
 import time
 import urllib.request
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -91,7 +90,12 @@ class System:
         port_path = self._folder / "peer.port"
         command = [sys.executable, "-m", "scripts.peers", "--port-file", str(port_path), "--window", "off"]
         command += ["--no-pair-limit", "--number-per-second", "0", "--statuses", "off"]
-        command += ["--webhook-url", self.stack.webhook_url, "--app-secret", self.stack.secrets["META_APP_SECRET"]]
+        command += [
+            "--webhook-url",
+            self.stack.webhook_url,
+            "--app-secret",
+            self.stack.secrets["META_APP_SECRET"],
+        ]
         self.peer = self.stack.start("peer", [*command, "--record", str(self._record_path)])
         end = time.monotonic() + _START_SECONDS
         while not port_path.exists():
@@ -174,5 +178,3 @@ class System:
                 text = sent["body"].removeprefix(REPLY)
                 self._replies.repeated += text in self._replies.at
                 self._replies.at.setdefault(text, sent["at"])
-
-

@@ -7,13 +7,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from api.webhook_events import phone_number_ids, read_events, to_jobs
+from common.clock import utc_now
 from common.model.contacts import Contact, contact_of
 from common.model.jobs import NewJob
 from common.secrets import new_key
 from common.store.jobs import job_from_document
 from common.store.store import Store
-from api.webhook_events import phone_number_ids, read_events, to_jobs
-from common.clock import utc_now
 from scripts.bench import webhooks
 from scripts.bench.bench_flow import three_nodes
 from scripts.local.bots import SAMPLE_NUMBER, make_bot

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import ConfigurationError
+from common.gateways.address_guard import is_public
 from common.gateways.deadline_socket import tls_context
 from common.gateways.http import HttpGateway, is_retryable, next_delay
 from common.model.calls import CallFailed, HttpAnswer, HttpRequest
@@ -661,6 +662,30 @@ def test_no_url_raises_or_connects_to_this_machine(url: str) -> None:
     assert not any(
         host.startswith(("127.", "10.", "0.", "169.254.", "192.168.")) for host, _ in internet.connected
     )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "169.254.169.254",
+        "100.64.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "::1",
+        "2001:db8::1",
+        "x",
+        "",
+    ],
+)
+def test_our_own_rule_knows_private_addresses_without_the_librarys(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", [PUBLIC, "8.8.8.8", "2606:4700::1111"])
+def test_public_addresses_are_public(address: str) -> None:
+    assert is_public(address)
 
 
 def test_public_names_are_pinned(internet: Internet) -> None:

@@ -259,6 +259,17 @@ def test_a_crossing_close_without_close_notify_stays_unknown(tmp_path: Path) -> 
     assert len(server.requests) == 1
 
 
+def test_where_nobody_counts_a_close_while_idle_is_still_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keep_alive, "_TCP_INFO", None)
+    with WireServer(answer_once(ACCEPTED), serve) as server:
+        gateway = WhatsAppGateway(server.url, "v24.0", timeout_seconds=5, pool_size=2)
+        gateway.send(ACCOUNT, TO, HI, "a1")
+        server.wait_closed(1)
+        assert isinstance(gateway.send(ACCOUNT, TO, HI, "a2"), Accepted)
+        gateway.close()
+    assert len(server.requests) == 2
+
+
 @pytest.mark.usefixtures("blind")
 def test_where_nobody_counts_a_crossing_close_stays_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keep_alive, "_TCP_INFO", None)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
 
 import pytest
-import requests
 
-from tests.http.meta_webhooks import message, post, sign, to_wire, value
+from tests.http.meta_webhooks import post
 from tests.support.flows import echo, echoes
-from tests.support.history import Allowed, Said
+from tests.support.history import Allowed
 from tests.support.waiting import wait_until
-from tests.support.world import Bot, World, interleaved
+from tests.support.webhooks import deliver, written
+from tests.support.world import World, interleaved
 
 
 @pytest.fixture(scope="module")
@@ -25,23 +23,6 @@ def world(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with World(mongo_uri, tmp_path_factory.mktemp("order")) as world:
         world.start(workers=2)
         yield world
-
-
-def deliver(bot: Bot, body: object) -> requests.Response:
-    """POST a webhook of our own making, signed."""
-    raw = to_wire(body)
-    secret = bot.world.stack.secrets["META_APP_SECRET"]
-    headers = {"Content-Type": "application/json", "X-Hub-Signature-256": sign(secret, raw)}
-    answer = requests.post(bot.world.stack.webhook_url, data=raw, headers=headers, timeout=10)
-    assert answer.status_code == 200
-    return answer
-
-
-def written(bot: Bot, person: str, wamid: str, text: str, **more: Any) -> dict[str, Any]:
-    """The value of a webhook with one message written just now; the bot's history knows of it."""
-    bot.said.append(Said(person, text, f"{bot.number}:{wamid}"))
-    element = message(wamid, sender=person, text={"body": text}, timestamp=str(int(time.time())), **more)
-    return value(bot.number, messages=[element])
 
 
 def test_fifty_conversations_of_ten_messages_run_in_order(world: World) -> None:

@@ -65,7 +65,9 @@ class Bot:
     def sends(self, person: str | None = None) -> list[Json]:
         """What Meta took from this bot, as the peer recorded it."""
         to = f"&to={person}" if person else ""
-        found: list[Json] = self.world.peers.control("GET", f"sent?phone_number_id={self.number}{to}")["messages"]
+        found: list[Json] = self.world.peers.control("GET", f"sent?phone_number_id={self.number}{to}")[
+            "messages"
+        ]
         return found
 
     def texts(self, person: str) -> list[str]:

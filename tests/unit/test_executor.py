@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from common.flow.definition import Flow, load_flow
 from common.flow.executor import STEP_BUDGET, run
 from common.flow.message_limits import TEXT_MAX, units
-from common.flow.restart import prepare
+from common.flow.restart import prepare, restart
 from common.flow.turn import Surroundings, Turn
-from common.model.calls import CallFailed, ChatAnswer, HttpAnswer, HttpRequest
+from common.model.calls import CallFailed, ChatAnswer, ChatMessage, HttpAnswer, HttpRequest
 from common.model.events import (
     EffectAnswered,
     Event,
@@ -214,6 +214,7 @@ def test_the_step_budget_is_exact() -> None:
             )
         )
 
+    assert STEP_BUDGET == 200
     fits = circle(STEP_BUDGET - 3)  # with START, the loop's last look, and END
     assert len(fits.steps) == STEP_BUDGET
     assert fits.session.status is SessionStatus.CLOSED
@@ -326,13 +327,34 @@ def test_history_is_kept_as_far_back_as_it_is_needed() -> None:
             says(f"m{number}") if number % 2 == 0 else EffectAnswered(f"s1:{number}", ChatAnswer("ok", "m"))
         )
         turn = run(flow, turn.session, event, AROUND)
-    assert len(turn.session.history) == 3
+        assert len(turn.session.history) == 3
 
 
-EXAMPLES = [
-    load_flow(json.loads(path.read_text(encoding="utf-8")), path.stem).flow
+def test_a_restarted_session_keeps_its_variables_and_history_and_nothing_else() -> None:
+    flow = flow_of(ASK, version_id="v2")
+    ended = replace(
+        begun(flow_of(ASK)).session,
+        status=SessionStatus.COMPLETED,
+        loops={"loop": 3},
+        variables={"a": 1},
+        history=[ChatMessage("user", "hi")],
+    )
+    again = restart(ended, flow)
+    assert again == replace(
+        session(),
+        flow_version_id="v2",
+        turn=1,
+        variables={"a": 1},
+        history=[ChatMessage("user", "hi")],
+        last_message="hi",
+    )
+    assert [message.text for message in run(flow, again, says(), AROUND).messages] == ["Name?"]
+
+
+EXAMPLES = {
+    path.stem: load_flow(json.loads(path.read_text(encoding="utf-8")), path.stem).flow
     for path in sorted((Path(__file__).parents[2] / "docs/examples").glob("*.json"))
-]
+}
 TEXTS = st.text(max_size=30) | st.sampled_from(
     ["1", "2", "ada@example.com", "{{a}}", "person", "Prices", "12"]
 )
@@ -345,9 +367,10 @@ EVENTS = st.one_of(
 
 
 @settings(max_examples=150)
-@given(st.sampled_from(EXAMPLES), st.lists(EVENTS, max_size=12))
-def test_no_conversation_raises_and_every_state_survives_storage(flow: Flow, events: list[Any]) -> None:
-    state = session()
+@given(st.sampled_from(sorted(EXAMPLES)), st.lists(EVENTS, max_size=12))
+def test_no_conversation_raises_and_every_state_survives_storage(name: str, events: list[Any]) -> None:
+    flow, state = EXAMPLES[name], session()
+    assert flow is not None
     for event in events:
         wait_id = state.wait.wait_id if state.wait else 0
         answer = HttpAnswer(200, body={"id": 1}) if event == "ok" else CallFailed("x", "y")
@@ -357,5 +380,6 @@ def test_no_conversation_raises_and_every_state_survives_storage(flow: Flow, eve
             event = EffectAnswered(f"s1:{wait_id}", answer)  # noqa: PLW2901 - as above
         turn = run(flow, prepare(state, flow), event, AROUND)
         assert all(message.text and len(message.buttons) <= 3 for message in turn.messages)
-        state = session_from_json(json.loads(json.dumps(session_to_json(turn.session))))
-        assert state == turn.session
+        stored = json.dumps(session_to_json(turn.session))
+        state = session_from_json(json.loads(stored))
+        assert json.dumps(session_to_json(state)) == stored
