@@ -22,6 +22,9 @@ from common.store.database import Document
 
 _DUPLICATE_KEY = 11000
 _ASSIGNED_BY_THE_DATABASE = Timestamp(0, 0)
+# Looking for lanes, so many jobs are read at a time: enough where each lane has one, few where one has thousands
+# (a group over all of them would read the whole backlog).
+_LOOK_AHEAD = 50
 
 
 class Jobs:
@@ -167,14 +170,16 @@ class Jobs:
 
     def lanes_with_pending(self, after: str, limit: int) -> list[str]:
         """Up to `limit` lanes that have pending jobs, in order of their name, behind `after`."""
-        pipeline: list[Document] = [
-            {"$match": {"state": JobState.PENDING.value, "lane": {"$gt": after}}},
-            {"$sort": {"lane": 1, "seq": 1}},
-            {"$group": {"_id": "$lane"}},
-            {"$sort": {"_id": 1}},
-            {"$limit": limit},
-        ]
-        return [document["_id"] for document in self._jobs.aggregate(pipeline)]
+        lanes: list[str] = []
+        while len(lanes) < limit:
+            query = {"state": JobState.PENDING.value, "lane": {"$gt": after}}
+            found = self._jobs.find(query, {"lane": 1}).sort([("lane", 1), ("seq", 1)]).limit(_LOOK_AHEAD)
+            page = list(dict.fromkeys(document["lane"] for document in found))
+            if not page:
+                break
+            lanes += page
+            after = page[-1]
+        return lanes[:limit]
 
 
 def _to_document(job: NewJob, now: datetime) -> Document:

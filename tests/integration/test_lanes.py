@@ -115,11 +115,11 @@ def claim_in_rounds(uri: str, database: str, owner: str, rounds: int) -> tuple[l
 def test_eight_processes_never_hold_a_lane_together(mongo_uri: str, store: Store) -> None:
     names = [f"wa:{n}" for n in range(200)]
     store.lanes.wake(names)
-    rounds = [(mongo_uri, store.database.name, f"process-{n}", 40) for n in range(8)]
+    rounds = [(mongo_uri, store.database.name, f"process-{n}", 25) for n in range(8)]
     results = in_processes(claim_in_rounds, rounds)
     assert [met for _, met in results] == [0] * 8
     claims = [pair for claimed, _ in results for pair in claimed]
-    assert len(claims) > 8 * 40 * 5  # they did get in each other's way, but not much
+    assert len(claims) > 8 * 25 * 5  # they did get in each other's way, but not much
     assert max(Counter(claims).values()) == 1  # no fence twice
     for claimed, _ in results:
         for name in names:

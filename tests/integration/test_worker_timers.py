@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -40,7 +40,7 @@ def lateness(bot: Bot, seconds: float) -> list[float]:
 
 
 def test_delays_end_once_and_on_time_with_two_timers(
-    world: World, record_property: pytest.RecordProperty
+    world: World, record_property: Callable[[str, object], None]
 ) -> None:
     bot = world.bot(delayed(1))
     people = [bot.person() for _ in range(30)]

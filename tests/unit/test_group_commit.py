@@ -105,3 +105,54 @@ def test_it_works_again_after_a_failure() -> None:
         commit.submit(1)
     commit.submit(2)
     assert outcomes == []
+
+
+def test_a_group_has_a_limit_and_keeps_the_order_of_arrival() -> None:
+    groups: list[list[int]] = []
+    first_is_writing, go_on = threading.Event(), threading.Event()
+
+    def flush(items: list[int]) -> None:
+        groups.append(items)
+        if items == [0]:
+            first_is_writing.set()
+            assert go_on.wait(10)
+
+    commit = GroupCommit(flush, is_away, most=4)
+    with ThreadPoolExecutor(11) as pool:
+        futures = [pool.submit(commit.submit, 0)]
+        assert first_is_writing.wait(10)
+        for number in range(1, 11):
+            futures.append(pool.submit(commit.submit, number))
+            while len(commit._queue) < number:
+                pass
+        go_on.set()
+        for future in futures:
+            future.result(10)
+    assert groups == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+
+
+def test_a_write_that_succeeds_in_part_does_not_fail_those_who_came_later() -> None:
+    """Only an error of the whole group spoils the queue behind it; one bad item does not."""
+    first_is_writing, go_on = threading.Event(), threading.Event()
+    written: list[int] = []
+
+    def flush(items: list[int]) -> None:
+        if items == [0]:
+            first_is_writing.set()
+            assert go_on.wait(10)
+            raise ValueError("0")
+        written.extend(items)
+
+    commit = GroupCommit(flush, is_away)
+    with ThreadPoolExecutor(5) as pool:
+        bad = pool.submit(commit.submit, 0)
+        assert first_is_writing.wait(10)
+        later = [pool.submit(commit.submit, number) for number in range(1, 5)]
+        while len(commit._queue) < 4:
+            pass
+        go_on.set()
+        with pytest.raises(ValueError, match="0"):
+            bad.result(10)
+        for future in later:
+            future.result(10)
+    assert sorted(written) == [1, 2, 3, 4]
