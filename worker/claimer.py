@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
 from common.clock import DatabaseClock
 from common.crashpoint import crashpoint
 from common.model.contacts import Contact, channel_of, contact_of, is_status_lane, lane_for
-from common.model.jobs import JobKind
+from common.model.jobs import Job, JobKind
 from common.settings import Settings
 from common.store.jobs import job_from_document
 from common.store.lanes import Lease
 from common.store.store import Store
 from worker.directory import Directory
 from worker.held_lane import HeldLane
-from worker.inbound import read_message
+from worker.inbound import Inbound, read_message
 from worker.keeper import Keeper
 
 log = structlog.get_logger()
@@ -69,14 +70,24 @@ class Claimer:
         return [lane for lane in lanes if not lane.is_lost]
 
     def _hold(self, lease: Lease, asked_at: float) -> HeldLane:
-        jobs = deque(job_from_document(document) for document in lease.jobs)
+        jobs = deque(job for document in lease.jobs if (job := self._read(document)) is not None)
         return HeldLane(
             lease=lease,
             held_until=asked_at + self._settings.lease_seconds,
             jobs=jobs,
-            has_more=len(jobs) == JOBS_EACH,
+            has_more=len(lease.jobs) == JOBS_EACH,
             request_id=jobs[0].request_id if jobs else "",
         )
+
+    def _read(self, document: dict[str, Any]) -> Job | None:
+        """A job; one that cannot be read at all is put aside, or it would take down every worker in turn."""
+        try:
+            return job_from_document(document)
+        except (KeyError, ValueError) as error:
+            reason = f"unreadable job: {type(error).__name__}: {error}"[:500]
+            self._store.jobs.fail(document["_id"], reason, max_attempts=0)
+            log.exception("job.dead", job_id=document["_id"], reason=reason)
+            return None
 
     def _load(self, lanes: Sequence[HeldLane]) -> None:
         if not lanes:
@@ -112,10 +123,11 @@ class Claimer:
         for lane in sorted(lanes, key=lambda lane: lane.contact is None):
             known = set(lane.contact.aliases) if lane.contact else set()
             aliases = [alias for alias in self._aliases(lane) if alias not in known]
-            if lane.bot is not None and aliases:
+            if lane.bot is not None and (aliases or lane.contact is None):
                 unknown.append((lane, lane.bot.bot_id, aliases))
+                new.setdefault(lane.bot.bot_id, {})
                 for alias in aliases:  # of two lanes in one claim, the first one is it
-                    new.setdefault(lane.bot.bot_id, {}).setdefault(alias, contact_of(lane.name))
+                    new[lane.bot.bot_id].setdefault(alias, contact_of(lane.name))
         for bot_id, owners in new.items():
             stored = self._store.contacts.owners(bot_id, owners)
             owners.update((alias, owner.contact_id) for alias, owner in stored.items())
@@ -123,9 +135,18 @@ class Claimer:
             self._introduce(lane, {alias: new[bot_id][alias] for alias in aliases})
 
     def _aliases(self, lane: HeldLane) -> list[str]:
+        return [alias for one in self._inbound(lane) for alias in (*one.sender.aliases, *one.other_aliases)]
+
+    def _inbound(self, lane: HeldLane) -> list[Inbound]:
         now = self._clock.now()
-        inbound = [read_message(job, now) for job in lane.jobs if job.kind is JobKind.MESSAGE]
-        return [alias for one in inbound for alias in (*one.sender.aliases, *one.other_aliases)]
+        found = []
+        for job in lane.jobs:
+            if job.kind is JobKind.MESSAGE:
+                try:
+                    found.append(read_message(job, now))
+                except Exception:  # noqa: BLE001, S112 - its own turn will say what is wrong with it
+                    continue
+        return found
 
     def _introduce(self, lane: HeldLane, owners: dict[str, str]) -> None:
         contact_id = contact_of(lane.name)
@@ -133,13 +154,12 @@ class Claimer:
         lane.foreign_aliases = frozenset(others)
         if lane.contact is not None or lane.bot is None:
             return
-        first = next(job for job in lane.jobs if job.kind is JobKind.MESSAGE)
-        sender = read_message(first, self._clock.now()).sender
-        owner = next((others[alias] for alias in sender.aliases if alias in others), None)
+        aliases = next((one.sender.aliases for one in self._inbound(lane)), ())
+        owner = next((others[alias] for alias in aliases if alias in others), None)
         if owner is not None:
             self._forward(lane, owner)
             return
-        lane.contact = Contact(contact_id=contact_id, bot_id=lane.bot.bot_id, aliases=sender.aliases)
+        lane.contact = Contact(contact_id=contact_id, bot_id=lane.bot.bot_id, aliases=aliases)
 
     def _forward(self, lane: HeldLane, contact_id: str) -> None:
         """Two ids of one person lead to two lanes: this lane's jobs go to the first one, in their order.
@@ -158,6 +178,7 @@ class Claimer:
         job = lane.jobs.popleft()
         reason = f"its worker died {lane.lease.interruptions} times in a row"
         self._store.jobs.fail(job.job_id, reason, max_attempts=0)
+        self._store.lanes.forgive(lane.lease)
         log.error("job.dead", job_id=job.job_id, lane=lane.name, reason=reason)
 
 

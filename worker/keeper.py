@@ -8,15 +8,13 @@ from collections.abc import Iterable
 
 import structlog
 
+from common.model.parking import ParkedFor
 from common.store.lanes import Lease
 from common.store.store import DatabaseError, Store
 from worker.batch_writer import BatchWriter
 from worker.held_lane import HeldLane
 
 log = structlog.get_logger()
-
-# A lane handed back like this is due again at once, and its next holder looks into its outbox.
-PARKED_INTERRUPTED = "interrupted"
 
 
 class Keeper:
@@ -30,7 +28,7 @@ class Keeper:
         self._changed = threading.Condition()
         self._is_closed = False
         self._releases: BatchWriter[tuple[HeldLane, bool]] = BatchWriter("release", self._release_all)
-        self._parks: BatchWriter[tuple[HeldLane, float, str]] = BatchWriter("park", self._park_all)
+        self._parks: BatchWriter[tuple[HeldLane, float, ParkedFor]] = BatchWriter("park", self._park_all)
         self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -89,14 +87,14 @@ class Keeper:
         has_more = lane.has_more or bool(lane.jobs)
         self._releases.put((lane, has_more))
 
-    def park(self, lane: HeldLane, seconds: float, reason: str) -> None:
+    def park(self, lane: HeldLane, seconds: float, reason: ParkedFor) -> None:
         """Hand the lane back until later."""
         self._parks.put((lane, seconds, reason))
 
     def give_back(self, lane: HeldLane, why: str) -> None:
         """We do not know how things stand with this lane: whoever takes it next finds out."""
         log.warning("lane.given_back", lane=lane.name, why=why)
-        self._parks.put((lane, 0.0, PARKED_INTERRUPTED))
+        self._parks.put((lane, 0.0, ParkedFor.INTERRUPTED))
 
     def drop(self, lane: HeldLane, why: str) -> None:
         """Forget a lane that is ours no longer."""
@@ -121,9 +119,11 @@ class Keeper:
             # Their leases end by themselves; nothing is lost but time.
             log.warning("lane.release_failed", error=type(error).__name__, count=len(lanes))
 
-    def _park_all(self, parks: list[tuple[HeldLane, float, str]]) -> None:
+    def _park_all(self, parks: list[tuple[HeldLane, float, ParkedFor]]) -> None:
         self._forget([lane for lane, _, _ in parks])
-        entries: list[tuple[Lease, float, str]] = [(lane.lease, seconds, why) for lane, seconds, why in parks]
+        entries: list[tuple[Lease, float, ParkedFor]] = [
+            (lane.lease, seconds, why) for lane, seconds, why in parks
+        ]
         for _ in range(2):  # once more after a fail-over; then the leases end by themselves
             try:
                 self._store.lanes.park(entries)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -27,7 +27,6 @@ from common.gateways.whatsapp.results import (
     NotSent,
     Recipient,
     Refused,
-    SenderAccount,
     SendResult,
     Unknown,
 )
@@ -35,9 +34,10 @@ from common.gateways.whatsapp.window import is_window_open
 from common.ids import new_ulid
 from common.model.bots import WhatsAppAccount
 from common.model.contacts import Contact
-from common.model.outbox import MessageStatus, UnknownSendPolicy
+from common.model.outbox import MessageStatus
 from common.model.pair_pace import PairPace
-from common.secrets import KeyRing, SecretError
+from common.model.parking import ParkedFor
+from common.secrets import KeyRing
 from common.settings import Settings
 from common.store.messages import (
     Mark,
@@ -49,16 +49,15 @@ from common.store.messages import (
     mark_unknown,
 )
 from common.store.store import DatabaseError, Store
+from worker.access_tokens import AccessTokens
 from worker.batch_writer import BatchWriter
 from worker.held_lane import HeldLane
 from worker.keeper import Keeper
 from worker.later import Later
+from worker.unknown_sends import UnknownSends
 
 log = structlog.get_logger()
 
-PARKED_UNKNOWN = "unknown_send"
-PARKED_RETRY = "retry_send"
-PARKED_STOPPED = "bot_stopped"
 # How often a stopped bot's lanes look whether it was reconnected (being reconnected wakes them at once).
 _STOPPED_SECONDS = 60.0
 # Waits shorter than this are sat out here; for longer ones the lane is handed back.
@@ -99,10 +98,8 @@ class Outbox:
         self._keeper = keeper
         self._later = later
         self._done = done
-        self._keys = KeyRing.from_setting(settings.encryption_keys)
-        self._tokens: dict[str, tuple[str, str]] = {}
-        self._policy = UnknownSendPolicy(settings.send_unknown_policy)
-        self._grace = timedelta(seconds=settings.send_grace_seconds)
+        self._tokens = AccessTokens(KeyRing.from_setting(settings.encryption_keys))
+        self._unknown = UnknownSends(store, settings)
         # Meta counts per number, whatever number of processes sends for it.
         self._pace = NumberPace(settings.number_per_second / settings.worker_processes)
         self._random = random.Random()  # noqa: S311 - jitter
@@ -135,7 +132,7 @@ class Outbox:
         account = lane.bot.account if lane.bot else None
         if account is None or not (self._settings.mark_as_read or self._settings.typing_indicator):
             return
-        sender = self._sender(account)
+        sender = self._tokens.sender(account)
         if sender is not None:
             typing = self._settings.typing_indicator
             self._pool.submit(
@@ -148,7 +145,7 @@ class Outbox:
         """Check what can be checked, wait where that is due, then write down that we are about to send."""
         account, contact = lane.bot.account if lane.bot else None, lane.contact
         if account is None or contact is None or account.stopped_for is not None:
-            self._keeper.park(lane, _STOPPED_SECONDS, PARKED_STOPPED)
+            self._keeper.park(lane, _STOPPED_SECONDS, ParkedFor.BOT_STOPPED)
             return
         now = self._clock.now()
         if not is_window_open(contact.last_inbound_at, now):
@@ -158,7 +155,7 @@ class Outbox:
             self._pair_wait(lane, contact, now), self._pace.reserve(account.phone_number_id, time.monotonic())
         )
         if wait > _SHORT_SECONDS:
-            self._keeper.park(lane, wait, PARKED_RETRY)
+            self._keeper.park(lane, wait, ParkedFor.RETRY_SEND)
         elif wait > 0:
             self._later.call(wait, lambda: self._begin(lane, message, account, contact))
         else:
@@ -209,7 +206,7 @@ class Outbox:
                     lambda: self._keeper.drop(lane, "lease ended before the send"),
                 )
                 return
-            sender = self._sender(account)
+            sender = self._tokens.sender(account)
             started = time.perf_counter()
             result: SendResult
             if sender is None:
@@ -224,19 +221,6 @@ class Outbox:
         except Exception as error:  # a border: the outcome is unknown, and says so
             log.exception("send.failed", lane=lane.name, error=type(error).__name__)
             self._settle(lane, message, Unknown(type(error).__name__), 0.0)
-
-    def _sender(self, account: WhatsAppAccount) -> SenderAccount | None:
-        known = self._tokens.get(account.account_id)
-        if known is None or known[0] != account.access_token:
-            try:
-                token = self._keys.decrypt(
-                    account.access_token, f"whatsapp_accounts:{account.account_id}:accessToken"
-                )
-            except SecretError:
-                return None
-            known = (account.access_token, token)
-            self._tokens[account.account_id] = known
-        return SenderAccount(account.phone_number_id, known[1])
 
     # After the POST
 
@@ -310,7 +294,7 @@ class Outbox:
                 self._store.bots.stop_sending(account.bot_id, reason)
             except DatabaseError as error:
                 log.warning("bot.stop_failed", bot=account.bot_id, error=type(error).__name__)
-            self._keeper.park(lane, _STOPPED_SECONDS, PARKED_STOPPED)
+            self._keeper.park(lane, _STOPPED_SECONDS, ParkedFor.BOT_STOPPED)
 
         log.error("bot.stopped", bot=account.bot_id, reason=reason)
         self._write(lane, mark_requeued(message.message_id, reason, message.attempt_id), park)
@@ -324,7 +308,7 @@ class Outbox:
         message.status = MessageStatus.QUEUED
         mark = mark_requeued(message.message_id, reason, message.attempt_id)
         if delay > _SHORT_SECONDS:
-            self._write(lane, mark, lambda: self._keeper.park(lane, delay, PARKED_RETRY))
+            self._write(lane, mark, lambda: self._keeper.park(lane, delay, ParkedFor.RETRY_SEND))
         else:
             self._write(lane, mark, lambda: self._later.call(delay, lambda: self.submit(lane)))
 
@@ -340,23 +324,22 @@ class Outbox:
         self.submit(lane)
 
     def _park_unknown(self, lane: HeldLane) -> None:
-        self._keeper.park(lane, self._settings.send_grace_seconds, PARKED_UNKNOWN)
+        self._keeper.park(lane, self._settings.send_grace_seconds, ParkedFor.UNKNOWN_SEND)
 
     # A send that an earlier holder, or an unanswered POST, left open
 
     def _resolve(self, lane: HeldLane, message: OutboxMessage) -> None:
-        begun = message.sending_at or self._clock.now()
-        left = (begun + self._grace - self._clock.now()).total_seconds()
+        left = self._unknown.seconds_left(message, self._clock.now())
         if left > 0:
             mark = mark_unknown(message.message_id, is_final=False, attempt_id=message.attempt_id)
-            self._write(lane, mark, lambda: self._keeper.park(lane, left, PARKED_UNKNOWN))
+            self._write(lane, mark, lambda: self._keeper.park(lane, left, ParkedFor.UNKNOWN_SEND))
             return
         # The look at the database belongs to no thread that others wait for.
-        self._pool.submit(self._decide, lane, message, begun)
+        self._pool.submit(self._decide, lane, message)
 
-    def _decide(self, lane: HeldLane, message: OutboxMessage, begun: datetime) -> None:
+    def _decide(self, lane: HeldLane, message: OutboxMessage) -> None:
         try:
-            repeats = self._is_repeated(lane, begun)
+            repeats = self._unknown.is_repeated(lane, message)
         except DatabaseError as error:
             self._keeper.give_back(lane, f"{type(error).__name__} while deciding")
             return
@@ -364,26 +347,16 @@ class Outbox:
             "send.repeated" if repeats else "send.left_unknown",
             lane=lane.name,
             message_id=message.message_id,
-            policy=self._policy.value,
+            policy=self._unknown.policy.value,
         )
         if repeats:
             message.status = MessageStatus.QUEUED
-            reason = f"no status within the grace period ({self._policy})"
+            reason = f"no status within the grace period ({self._unknown.policy})"
             mark = mark_requeued(message.message_id, reason, message.attempt_id)
             self._write(lane, mark, lambda: self.submit(lane))
         else:
             mark = mark_unknown(message.message_id, is_final=True, attempt_id=message.attempt_id)
             self._write(lane, mark, lambda: self._sent(lane))
-
-    def _is_repeated(self, lane: HeldLane, begun: datetime) -> bool:
-        if self._policy is not UnknownSendPolicy.AUTO:
-            return self._policy is UnknownSendPolicy.RESEND
-        account = lane.bot.account if lane.bot else None
-        if account is None:
-            return False
-        # Statuses for this number still came when ours was long overdue: the webhook works, so silence speaks.
-        heard_at = self._store.bots.last_status_at(account.phone_number_id)
-        return heard_at is not None and heard_at > begun + self._grace / 2
 
     # Writing
 

@@ -14,6 +14,7 @@ import structlog
 
 from common.clock import DatabaseClock
 from common.model.jobs import Job
+from common.model.parking import ParkedFor
 from common.settings import Settings
 from common.store.errors import is_duplicate, is_unstorable
 from common.store.store import DatabaseError, Store
@@ -26,8 +27,6 @@ from worker.retry import retry_after
 from worker.turn import CannotRun, ComputedTurn, TurnSettings, compute, compute_failure
 
 log = structlog.get_logger()
-
-PARKED_BACKOFF = "job_failed"
 
 
 @dataclass(slots=True)
@@ -179,7 +178,7 @@ class Runner:
         """Our own fault: once more later, with growing distance, then the job is dead and the lane goes on."""
         if job is None:
             # The answer of a call: it is asked for again by whoever takes the lane next.
-            self._keeper.park(lane, self._settings.retry_base_seconds, PARKED_BACKOFF)
+            self._keeper.park(lane, self._settings.retry_base_seconds, ParkedFor.JOB_FAILED)
             return
         try:
             is_dead = self._store.jobs.fail(job.job_id, reason, max_attempts=self._settings.job_max_attempts)
@@ -192,7 +191,7 @@ class Runner:
             self._done(lane)
         else:
             job.attempts += 1
-            self._keeper.park(lane, retry_after(job.attempts, self._settings), PARKED_BACKOFF)
+            self._keeper.park(lane, retry_after(job.attempts, self._settings), ParkedFor.JOB_FAILED)
 
     def _reject(self, lane: HeldLane, job: Job | None, reason: str) -> None:
         if job is not None:

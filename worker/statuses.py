@@ -11,9 +11,9 @@ import structlog
 
 from common.model.contacts import STATUS_LANE_PREFIX
 from common.model.jobs import Job
+from common.model.parking import ParkedFor
 from common.store.messages import StatusUpdate
 from common.store.store import Store
-from worker.outbox import PARKED_UNKNOWN
 
 log = structlog.get_logger()
 
@@ -31,15 +31,32 @@ class Statuses:
 
     def apply(self, jobs: Sequence[Job]) -> None:
         """Move the messages that these jobs speak of, and finish the jobs. Repeating it changes nothing."""
-        updates = {job.job_id: update for job in jobs if (update := read_status(job)) is not None}
+        jobs, updates = self._read(jobs)
         if updates:
             waiting = self._store.messages.apply_statuses(list(updates.values()))
             self._store.bots.heard_statuses({update.phone_number_id for update in updates.values()})
             if waiting:
-                self._store.lanes.hear(waiting, PARKED_UNKNOWN)
+                self._store.lanes.hear(waiting, ParkedFor.UNKNOWN_SEND)
         late = self._put_aside(jobs, updates)
         self._store.jobs.finish([job.job_id for job in jobs if job.job_id not in late], outcome="status")
         log.info("statuses.applied", count=len(updates), set_aside=len(late))
+
+    def _read(self, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, StatusUpdate]]:
+        """The jobs that can be read, and what they say. One that cannot be is dead: it would hold up all others."""
+        readable: list[Job] = []
+        updates: dict[str, StatusUpdate] = {}
+        for job in jobs:
+            try:
+                update = read_status(job)
+            except Exception as error:  # a border: one bad job, not all that came with it
+                reason = f"{type(error).__name__}: {error}"[:500]
+                self._store.jobs.fail(job.job_id, reason, max_attempts=0)
+                log.exception("job.dead", job_id=job.job_id, reason=reason)
+                continue
+            readable.append(job)
+            if update is not None:
+                updates[job.job_id] = update
+        return readable, updates
 
     def _put_aside(self, jobs: Sequence[Job], updates: dict[str, StatusUpdate]) -> set[str]:
         """Statuses without an attempt id whose message is not known (yet) get one more look, in a lane of their own."""

@@ -23,6 +23,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from common.ids import new_ulid
+from common.model.parking import ParkedFor
 from common.store.abandoned import end_abandoned_transactions
 from common.store.database import Document, time_limit
 
@@ -77,7 +78,7 @@ class Lanes:
         if operations:
             self._lanes.bulk_write(operations, ordered=False)
 
-    def hear(self, lanes: Iterable[str], parked_for: str) -> None:
+    def hear(self, lanes: Iterable[str], parked_for: ParkedFor) -> None:
         """News for these lanes: one that is parked for this reason is due now, one that is held will look again."""
         self._lanes.update_many(
             {"_id": {"$in": list(lanes)}},
@@ -86,17 +87,17 @@ class Lanes:
                     "$set": {
                         "wakes": {"$add": ["$wakes", 1]},
                         "dueAt": {
-                            "$cond": [{"$eq": ["$parkedFor", parked_for]}, "$$NOW", "$dueAt"],
+                            "$cond": [{"$eq": ["$parkedFor", parked_for.value]}, "$$NOW", "$dueAt"],
                         },
                     }
                 }
             ],
         )
 
-    def unpark_all(self, lanes: Iterable[str], parked_for: str) -> int:
+    def unpark_all(self, lanes: Iterable[str], parked_for: ParkedFor) -> int:
         """Make the lanes that are parked for this reason due now; returns how many were."""
         return self._lanes.update_many(
-            {"_id": {"$in": list(lanes)}, "parkedFor": parked_for}, [{"$set": {"dueAt": "$$NOW"}}]
+            {"_id": {"$in": list(lanes)}, "parkedFor": parked_for.value}, [{"$set": {"dueAt": "$$NOW"}}]
         ).modified_count
 
     def claim(
@@ -217,7 +218,7 @@ class Lanes:
         if operations:
             self._lanes.bulk_write(operations, ordered=False)
 
-    def park(self, parked: Sequence[tuple[Lease, float, str]]) -> None:
+    def park(self, parked: Sequence[tuple[Lease, float, ParkedFor]]) -> None:
         """Hand lanes back, not to be claimed for so many seconds, each with the reason.
 
         One that was woken since its claim is due again at once: what woke it may be what it waits for.
@@ -232,7 +233,7 @@ class Lanes:
                             "claim": None,
                             "interruptions": 0,
                             "dueAt": {"$cond": [{"$eq": ["$wakes", lease.wakes]}, _after(seconds), "$$NOW"]},
-                            "parkedFor": {"$literal": reason},
+                            "parkedFor": reason.value,
                         }
                     }
                 ],
@@ -241,6 +242,10 @@ class Lanes:
         ]
         if operations:
             self._lanes.bulk_write(operations, ordered=False)
+
+    def forgive(self, lease: Lease) -> None:
+        """Count interruptions from 0 again: what they were laid to is out of the lane."""
+        self._lanes.update_one(still_held([lease]), {"$set": {"interruptions": 0}})
 
     def asleep(self, lanes: Sequence[str]) -> list[str]:
         """Which of these lanes wait for nothing: no time at which anybody would claim them."""

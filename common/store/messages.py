@@ -255,6 +255,11 @@ class Messages:
             found.setdefault(document["lane"], []).append(outbox_message(document))
         return found
 
+    def lanes_with_open(self, bot_id: str) -> set[str]:
+        """The lanes in which this bot has something to send. Reads all that is unsent: not for hot paths."""
+        query = {"lane": {"$gt": ""}, "open": True, "botId": bot_id}
+        return {document["lane"] for document in self._messages.find(query, {"lane": 1})}
+
     def write(self, marks: Sequence[Mark]) -> int:
         """Write marks in one round trip; returns how many applied."""
         if not marks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from common.model.parking import ParkedFor
 from common.store.bots import Bots
 from common.store.contacts import Contacts
 from common.store.database import Document
@@ -38,6 +39,11 @@ class Store:
         self.timers = Timers(database)
         self.turns = Turns(database, self.lanes, self.jobs)
         self.users = Users(database)
+
+    def resume_sending(self, bot_id: str) -> int:
+        """A bot's connection works again: what waits for it goes out now. Returns how many conversations waited."""
+        self.bots.resume_sending(bot_id)
+        return self.lanes.unpark_all(self.messages.lanes_with_open(bot_id), ParkedFor.BOT_STOPPED)
 
     def ping(self) -> None:
         """Ask the primary for a sign of life. Raises DatabaseError."""

@@ -16,6 +16,7 @@ import pytest
 from common.ids import new_ulid
 from common.model.contacts import Channel, Contact
 from common.model.jobs import JobState
+from common.model.parking import ParkedFor
 from common.store.indexes import Retention, declared, ensure_indexes
 from common.store.inspection import missing_indexes
 from common.store.lanes import Lease
@@ -266,12 +267,12 @@ HOT: dict[str, Hot] = {
     # the candidates, the update, and the read-back with each lane's jobs
     "Lanes.claim": Hot(_claim, 8 * (1 + 5) + 17, 8 * (1 + 5)),
     "Lanes.wake": Hot(lambda s: s.lanes.wake(LANES), 1, 1),
-    "Lanes.hear": Hot(lambda s: s.lanes.hear(LANES, "unknown"), 17, 8),
-    "Lanes.unpark_all": Hot(lambda s: s.lanes.unpark_all(LANES, "unknown"), 17, 8),
+    "Lanes.hear": Hot(lambda s: s.lanes.hear(LANES, ParkedFor.UNKNOWN_SEND), 17, 8),
+    "Lanes.unpark_all": Hot(lambda s: s.lanes.unpark_all(LANES, ParkedFor.BOT_STOPPED), 17, 8),
     "Lanes.hold": Hot(lambda s: s.lanes.hold(LEASES, 30), 17, 8),
     "Lanes.held": Hot(lambda s: s.lanes.held(LEASES), 17, 8),
     "Lanes.release": Hot(lambda s: s.lanes.release(LEASES), 1, 1),
-    "Lanes.park": Hot(lambda s: s.lanes.park([(lease, 1, "x") for lease in LEASES]), 1, 1),
+    "Lanes.park": Hot(lambda s: s.lanes.park([(lease, 1, ParkedFor.RETRY_SEND) for lease in LEASES]), 1, 1),
     "Lanes.asleep": Hot(lambda s: s.lanes.asleep(LANES), 17, 8),
     "Lanes.oldest_due_at": Hot(lambda s: s.lanes.oldest_due_at(), 2, 1),
     "Messages.open_in": Hot(lambda s: s.messages.open_in(LANES), 25, 16),
@@ -322,6 +323,7 @@ RARE = {
     "Bots.ensure_active_flow": "seeding, by _id",
     "Bots.put_live": "a person's click",
     "Users.ensure": "seeding",
+    "Messages.lanes_with_open": "a person reconnects WhatsApp; reads what is unsent, through its index",
     "ExecutionLogs.causes": "a look at `steps`",
     "Turns.end_abandoned": "reads sessions of the server, no collection",
 }

@@ -23,7 +23,10 @@ def job(store: Store, job_id: str) -> dict[str, Any]:
 
 
 def by_seq(store: Store, **query: Any) -> list[str]:
-    return [document["_id"] for document in store.database["jobs"].find(query).sort("seq", 1)]
+    """The ids in their order, which no two of them share a place in."""
+    found = list(store.database["jobs"].find(query).sort("seq", 1))
+    assert len({document["seq"] for document in found}) == len(found)
+    return [document["_id"] for document in found]
 
 
 def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:

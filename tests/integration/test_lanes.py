@@ -12,6 +12,7 @@ from pymongo import MongoClient
 from pymongo.errors import BulkWriteError
 from pymongo.monitoring import CommandListener
 
+from common.model.parking import ParkedFor
 from common.store.store import Store
 from tests.integration.store_setup import in_processes, new_job, store_at
 
@@ -153,7 +154,7 @@ def test_holders_that_vanish_are_counted_until_one_does_not(store: Store) -> Non
         counts.append(lease.interruptions)
         store.lanes.hold([lease], 0)  # it dies: the lease is over
     lease = claim_when_due(store, "a")
-    store.lanes.park([(lease, 0, "retry")])
+    store.lanes.park([(lease, 0, ParkedFor.RETRY_SEND)])
     after_parking = claim_when_due(store, "a")
     assert counts == [0, 1, 2]
     assert (lease.interruptions, after_parking.interruptions) == (3, 0)
@@ -195,9 +196,9 @@ def test_no_time_of_this_machine_decides_about_a_lease(
         while not (leases := lanes.claim("a", 1, LONG, 1)[0]):
             pass
         lanes.hold(leases, LONG)
-        lanes.hear([LANE], "unknown")
-        lanes.park([(leases[0], 0, "unknown")])
-        lanes.unpark_all([LANE], "unknown")
+        lanes.hear([LANE], ParkedFor.UNKNOWN_SEND)
+        lanes.park([(leases[0], 0, ParkedFor.UNKNOWN_SEND)])
+        lanes.unpark_all([LANE], ParkedFor.UNKNOWN_SEND)
         lanes.release(lanes.claim("a", 1, LONG, 1)[0])
         lanes.oldest_due_at()
     assert len(sent.commands) > 10
@@ -214,7 +215,7 @@ def test_who_lost_a_lease_changes_nothing(store: Store, *, with_new_holder: bool
     before = lane_of(store)
     store.lanes.release([lost])
     store.lanes.release([lost], has_more=frozenset({LANE}))
-    store.lanes.park([(lost, 0, "retry")])
+    store.lanes.park([(lost, 0, ParkedFor.RETRY_SEND)])
     assert store.lanes.hold([lost], LONG) == 0
     assert store.lanes.held([lost]) == set()
     assert lane_of(store) == before
@@ -264,15 +265,15 @@ def test_a_wake_up_during_a_lease_survives_parking(store: Store) -> None:
     store.lanes.wake([LANE])
     lease = claim_one(store)
     store.lanes.wake([LANE])
-    store.lanes.park([(lease, LONG, "unknown")])
+    store.lanes.park([(lease, LONG, ParkedFor.UNKNOWN_SEND)])
     assert claim_one(store, "b").was_interrupted
 
 
 def test_a_parked_lane_waits_and_a_message_does_not_change_that(store: Store) -> None:
     store.lanes.wake([LANE])
-    store.lanes.park([(claim_one(store), LONG, "$owner")])
+    store.lanes.park([(claim_one(store), LONG, ParkedFor.JOB_FAILED)])
     parked = lane_of(store)
-    assert (parked["parkedFor"], parked["owner"]) == ("$owner", None)
+    assert (parked["parkedFor"], parked["owner"]) == ("job_failed", None)
     store.lanes.wake([LANE])
     assert not is_claimable(store)
     assert lane_of(store)["dueAt"] == parked["dueAt"]
@@ -280,34 +281,36 @@ def test_a_parked_lane_waits_and_a_message_does_not_change_that(store: Store) ->
 
 def test_what_it_waits_for_ends_the_parking_and_nothing_else_does(store: Store) -> None:
     store.lanes.wake([LANE])
-    store.lanes.park([(claim_one(store), LONG, "unknown")])
-    store.lanes.hear([LANE], "stopped")
-    assert store.lanes.unpark_all([LANE], "stopped") == 0
+    store.lanes.park([(claim_one(store), LONG, ParkedFor.UNKNOWN_SEND)])
+    store.lanes.hear([LANE], ParkedFor.BOT_STOPPED)
+    assert store.lanes.unpark_all([LANE], ParkedFor.BOT_STOPPED) == 0
     assert not is_claimable(store)
-    store.lanes.hear([LANE], "unknown")
+    store.lanes.hear([LANE], ParkedFor.UNKNOWN_SEND)
     assert claim_one(store).was_interrupted
 
 
 def test_unparking_frees_exactly_those_parked_for_it(store: Store) -> None:
     store.lanes.wake(["wa:1", "wa:2", "wa:3"])
     leases = {lease.lane: lease for lease in store.lanes.claim("a", 10, LONG, 1)[0]}
-    store.lanes.park([(leases["wa:1"], LONG, "stopped"), (leases["wa:2"], LONG, "unknown")])
-    assert store.lanes.unpark_all(["wa:1", "wa:2", "wa:3"], "stopped") == 1
+    store.lanes.park(
+        [(leases["wa:1"], LONG, ParkedFor.BOT_STOPPED), (leases["wa:2"], LONG, ParkedFor.UNKNOWN_SEND)]
+    )
+    assert store.lanes.unpark_all(["wa:1", "wa:2", "wa:3"], ParkedFor.BOT_STOPPED) == 1
     assert [lease.lane for lease in store.lanes.claim("a", 10, LONG, 1)[0]] == ["wa:1"]
 
 
 def test_news_during_a_lease_are_heard_after_it(store: Store) -> None:
     store.lanes.wake([LANE])
     lease = claim_one(store)
-    store.lanes.hear([LANE], "unknown")
-    store.lanes.park([(lease, LONG, "unknown")])
+    store.lanes.hear([LANE], ParkedFor.UNKNOWN_SEND)
+    store.lanes.park([(lease, LONG, ParkedFor.UNKNOWN_SEND)])
     assert is_claimable(store)
 
 
 def test_news_for_an_idle_or_unknown_lane_wake_nobody(store: Store) -> None:
     store.lanes.wake([LANE])
     store.lanes.release([claim_one(store)])
-    store.lanes.hear([LANE, "unknown"], "unknown")
+    store.lanes.hear([LANE, "unknown"], ParkedFor.UNKNOWN_SEND)
     assert not is_claimable(store)
     assert store.database["lanes"].count_documents({}) == 1
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from common.model.parking import ParkedFor
 from tests.http.meta_webhooks import post, status, value
 from tests.support.flows import echo, echoes, end, flow, say
 from tests.support.history import Allowed
@@ -197,7 +198,7 @@ def test_a_revoked_token_stops_the_bot_and_nothing_is_lost(world: World) -> None
     world.peers.control("DELETE", "faults")
     world.store.bots.resume_sending(bot.bot_id)
     lanes = [job["lane"] for job in bot.find("jobs")]
-    assert world.store.lanes.unpark_all(lanes, "bot_stopped") == 2
+    assert world.store.lanes.unpark_all(lanes, ParkedFor.BOT_STOPPED) == 2
     bot.wait_for(person, 2, 5)
     bot.wait_for(other, 1, 5)
     bot.check()
@@ -269,7 +270,7 @@ def test_trouble_at_metas_is_tried_three_times_more(world: World) -> None:
     (lane,) = {job["lane"] for job in wait_until(lambda: bot.find("jobs"), "it is stored")}
 
     def hurry() -> bool:
-        world.store.lanes.unpark_all([lane], "retry_send")
+        world.store.lanes.unpark_all([lane], ParkedFor.RETRY_SEND)
         return len(bot.texts(person)) >= 1
 
     wait_until(hurry, "the second message is sent")
