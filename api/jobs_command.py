@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from api.command_line import open_store
-from api.webhook_events import read_sender
-from common.model.contacts import Channel, contact_id_for, lane_for
+from api.webhook_events import UNKNOWN_NUMBER
+from common.model.contacts import Channel, contact_id_for, lane_for, sender_of
 from common.model.jobs import JobState
 from common.store.store import Store
 
@@ -67,7 +67,8 @@ def _chosen(store: Store, job_ids: tuple[str, ...], reason: str | None, *, every
 def _route(store: Store, job_id: str) -> None:
     """A message that came before its number was connected finds its conversation now."""
     document = store.jobs.find(job_id)
-    if document is None or document["lane"] is not None or document["phoneNumberId"] is None:
+    # Nothing else may be routed by hand: a message signed with a wrong secret stays what it is.
+    if document is None or document["lane"] is not None or document.get("reason") != UNKNOWN_NUMBER:
         return
     number = document["phoneNumberId"]
     account = store.bots.accounts([number]).get(number)
@@ -75,7 +76,7 @@ def _route(store: Store, job_id: str) -> None:
     message = payload.get("message") if isinstance(payload, dict) else None
     if account is None or not isinstance(message, dict):
         return
-    sender = read_sender(message)
+    sender = sender_of(message)
     if sender.aliases:
         contact_id = contact_id_for(account.bot_id, sender.aliases[0])
         store.jobs.route(job_id, account.bot_id, lane_for(Channel.WHATSAPP, contact_id))

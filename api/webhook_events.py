@@ -8,7 +8,6 @@ Shapes: Meta's webhook payload, https://developers.facebook.com/docs/whatsapp/cl
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,8 @@ from common.json_text import BadJson, read_json, write_json
 from common.model.contacts import Channel, Sender, contact_id_for, lane_for, status_lane_for
 from common.model.jobs import JobKind, NewJob
 
-# Ids become keys, filters and parts of addresses: printable ASCII without blanks, and no longer than any real one.
-_ID = re.compile(r"[\x21-\x7e]{1,512}")
 # A document has at most 16 MB. JSON text can be longer than the body that it came from: a byte may become \u007f.
+UNKNOWN_NUMBER = "unknown phone number id"
 _MOST_PAYLOAD_CHARACTERS = 12 * 1024 * 1024
 # A profile stands in the job of each of its messages: no more of it than is used, and no longer than any real one.
 _PROFILE_FIELDS = ("name", "username")
@@ -74,7 +72,7 @@ def _read_change(change: object) -> Iterator[WebhookEvent]:
         yield _unrouted(change, "change has no value")
         return
     metadata = value.get("metadata")
-    number = _id(metadata.get("phone_number_id")) if isinstance(metadata, dict) else None
+    number = usable_id(metadata.get("phone_number_id")) if isinstance(metadata, dict) else None
     if field != "messages":
         yield _unrouted(change, f"field {str(field)[:60]!r} is not used here", number)
         return
@@ -105,18 +103,13 @@ def _read_value(value: dict[str, Any], number: str) -> Iterator[WebhookEvent]:
         yield _unrouted({"errors": value["errors"]}, "errors of the account", number)
 
 
-def read_sender(message: dict[str, Any]) -> Sender:
-    """Who wrote a message element; without aliases where it does not say."""
-    return Sender(wa_id=_id(message.get("from")), bsuid=_id(message.get("from_user_id")))
-
-
 def _read_message(element: object, number: str, profiles: dict[str, dict[str, str]]) -> WebhookEvent:
     if not isinstance(element, dict):
         return _unrouted(element, "message is not an object", number)
-    message_id = _id(element.get("id"))
+    message_id = usable_id(element.get("id"))
     if message_id is None:
         return _unrouted(element, "message has no usable id", number)
-    sender = read_sender(element)
+    sender = sender_of(element)
     if not sender.aliases:
         return _unrouted(element, "message has no usable sender", number)
     profile = next((profiles[alias] for alias in (*sender.aliases, _ANYBODY) if alias in profiles), {})
@@ -132,7 +125,7 @@ def _read_message(element: object, number: str, profiles: dict[str, dict[str, st
 def _read_status(element: object, number: str) -> WebhookEvent:
     if not isinstance(element, dict):
         return _unrouted(element, "status is not an object", number)
-    message_id, status = _id(element.get("id")), _id(element.get("status"))
+    message_id, status = usable_id(element.get("id")), usable_id(element.get("status"))
     if message_id is None or status is None:
         return _unrouted(element, "status has no usable id or name", number)
     try:
@@ -152,7 +145,7 @@ def _profiles(contacts: object) -> dict[str, dict[str, str]]:
     known = [c for c in contacts if isinstance(c, dict)] if isinstance(contacts, list) else []
     found: dict[str, dict[str, str]] = {}
     for contact in known:
-        person = Sender(wa_id=_id(contact.get("wa_id")), bsuid=_id(contact.get("user_id")))
+        person = Sender(wa_id=usable_id(contact.get("wa_id")), bsuid=usable_id(contact.get("user_id")))
         profile = _profile(contact.get("profile"))
         for alias in (*person.aliases, *((_ANYBODY,) if len(known) == 1 else ())):
             found.setdefault(alias, profile)
@@ -167,10 +160,6 @@ def _profile(profile: object) -> dict[str, str]:
         for name in _PROFILE_FIELDS
         if isinstance(text := profile.get(name), str)
     }
-
-
-def _id(value: object) -> str | None:
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 def _unrouted(payload: object, reason: str, phone_number_id: str | None = None) -> WebhookEvent:
@@ -201,7 +190,7 @@ def _to_job(event: WebhookEvent, bots: dict[str, str], refused: dict[str, str], 
         return NewJob(f"u:{digest}", event.kind, None, event.payload, request_id, owner, number, reason)
     job_id = f"{number}:{event.event_id}"
     if bot_id is None:
-        why = "unknown phone number id"
+        why = UNKNOWN_NUMBER
         return NewJob(job_id, event.kind, None, event.payload, request_id, None, number, why)
     if event.kind is JobKind.STATUS or event.sender is None:
         lane = status_lane_for(number, event.event_id.rpartition(":")[0])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from common.model.contacts import Sender
+from common.model.contacts import Sender, sender_of, usable_id
 from common.model.events import InboundMessage, MessageKind
 from common.model.jobs import Job
 
@@ -48,7 +48,7 @@ def read_message(job: Job, now: datetime) -> Inbound:
             button_id=_clean(button_id)[:_MOST_ID_CHARACTERS] if button_id is not None else None,
             type=_clean(type_name)[:40] if isinstance(type_name, str) else "unknown",
         ),
-        sender=Sender(wa_id=_text(element, "from") or None, bsuid=_text(element, "from_user_id") or None),
+        sender=sender_of(element),
         profile_name=_clean(profile_name)[:200] if isinstance(profile_name, str) else "",
         other_aliases=_other_aliases(element),
     )
@@ -87,8 +87,8 @@ def _interactive(interactive: dict[str, Any]) -> tuple[MessageKind, str, str | N
 
 def _other_aliases(element: dict[str, Any]) -> tuple[str, ...]:
     system = _part(element, "system")
-    wa_id = _text(system, "wa_id") or _text(system, "new_wa_id")
-    return Sender(wa_id=wa_id or None, bsuid=_text(system, "user_id") or None).aliases
+    wa_id = usable_id(system.get("wa_id")) or usable_id(system.get("new_wa_id"))
+    return Sender(wa_id=wa_id, bsuid=usable_id(system.get("user_id"))).aliases
 
 
 def _part(element: dict[str, Any], name: str) -> dict[str, Any]:

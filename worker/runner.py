@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from common.clock import DatabaseClock
+from common.crashpoint import crashpoint
 from common.model.jobs import Job
 from common.model.parking import ParkedFor
 from common.settings import Settings
@@ -134,6 +135,7 @@ class Runner:
             lane.contact.is_stored = True
             lane.outbox.extend(turn.outbox)
             if work.job is None:
+                crashpoint("K10")
                 lane.answer = None
             else:
                 lane.jobs.popleft()

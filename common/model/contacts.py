@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+# Ids become keys, filters and parts of addresses: printable ASCII without blanks, and no longer than any real one.
+_ID = re.compile(r"[\x21-\x7e]{1,512}")
+
+
+def usable_id(value: object) -> str | None:
+    """An id that somebody sent, if it can be one."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 class Channel(StrEnum):
@@ -31,6 +41,11 @@ class Sender:
         if self.wa_id:
             known.append(f"wa:{self.wa_id}")
         return tuple(known)
+
+
+def sender_of(message: dict[str, Any]) -> Sender:
+    """Who wrote a WhatsApp message element; without aliases where it does not say."""
+    return Sender(wa_id=usable_id(message.get("from")), bsuid=usable_id(message.get("from_user_id")))
 
 
 def contact_id_for(bot_id: str, alias: str) -> str:

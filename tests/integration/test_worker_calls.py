@@ -29,11 +29,11 @@ def _no_faults_left(world: World) -> Iterator[None]:
     world.peers.control("DELETE", "faults")
 
 
-def calling(world: World, path: str, **more: object) -> Json:
+def calling(url: str, **more: object) -> Json:
     """Says "one moment", calls, says how it went."""
     nodes = {
         "moment": say("one moment"),
-        "call": call(world.crm(path), **more),
+        "call": call(url, **more),
         "done": end("done"),
         "failed": end("failed"),
     }
@@ -48,7 +48,7 @@ def asking() -> Json:
 
 
 def test_one_moment_is_sent_before_the_call_is_answered(world: World) -> None:
-    bot = world.bot(calling(world, "echo"))
+    bot = world.bot(calling(world.crm("echo")))
     person = bot.person()
     world.peers.fault("latency", endpoint="crm.echo", seconds=SLOW_SECONDS, times=1)
     bot.say(person, "hi")
@@ -89,7 +89,7 @@ def test_a_call_is_tried_again_with_the_same_key_then_fails_in_the_flow(
 ) -> None:
     retry = {"max": 2, "delay": 0.05, "timeout": 5}
     path = f"flaky?fail={failures}&key={outcome}"
-    bot = world.bot(calling(world, path, retry=retry))
+    bot = world.bot(calling(world.crm(path), retry=retry))
     person = bot.person()
     bot.say(person, "hi")
     bot.wait_for(person, 2)
@@ -104,7 +104,7 @@ def test_a_call_is_tried_again_with_the_same_key_then_fails_in_the_flow(
 
 
 def test_an_api_that_may_not_be_reached_is_the_flows_own_failure(world: World) -> None:
-    bot = world.bot(calling(world, "echo", url="http://169.254.169.254/latest/meta-data"))
+    bot = world.bot(calling("http://169.254.169.254/latest/meta-data"))
     person = bot.person()
     bot.say(person, "hi")
     bot.wait_for(person, 2)
@@ -135,7 +135,7 @@ def _errors(bot: Bot) -> list[str]:
 def test_twenty_slow_calls_do_not_slow_down_chats(
     world: World, record_property: Callable[[str, object], None]
 ) -> None:
-    slow, bot = world.bot(calling(world, "echo")), world.bot(echo())
+    slow, bot = world.bot(calling(world.crm("echo"))), world.bot(echo())
     callers, person = [slow.person() for _ in range(20)], bot.person()
     bot.say(person, "warm up")
     bot.wait_for(person, 1)
