@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.json_text import BadJson, read_json, write_json
-from common.model.contacts import Channel, Sender, contact_id_for, lane_for, status_lane_for
+from common.model.contacts import (
+    Channel,
+    Sender,
+    contact_id_for,
+    lane_for,
+    sender_of,
+    status_lane_for,
+    usable_id,
+)
 from common.model.jobs import JobKind, NewJob
 
 # A document has at most 16 MB. JSON text can be longer than the body that it came from: a byte may become \u007f.

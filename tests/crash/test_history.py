@@ -56,6 +56,11 @@ def _set(collection: str, place: int, **fields: object) -> Damage:
     return lambda history: history.database[collection][place].update(fields)
 
 
+def _send_again(history: History) -> None:
+    history.database["messages"][2]["attemptIds"].append("b1")
+    history.sent.append({"opaque": "b1"})
+
+
 BAD: dict[str, tuple[str, Damage]] = {
     "job vanished": ("lost", lambda h: h.database["jobs"].pop()),
     "job dead": ("lost", _set("jobs", 0, state="DEAD")),
@@ -76,13 +81,7 @@ BAD: dict[str, tuple[str, Damage]] = {
     "fence from nowhere": ("overlap", _set("lanes", 0, fence=1)),
     "turn stands twice": ("overlap", _set("execution_logs", 1, turn=1)),
     "sent twice": ("sent twice", lambda h: h.sent.append({"opaque": "a1"})),
-    "sent again by a new attempt": (
-        "sent twice",
-        lambda h: (
-            h.database["messages"][2].update(attemptIds=["a1", "b1"]),
-            h.sent.append({"opaque": "b1"}),
-        ),
-    ),
+    "sent again by a new attempt": ("sent twice", _send_again),
     "sent from nowhere": ("stray send", lambda h: h.sent.append({"opaque": "zz"})),
     "never sent": ("never sent", lambda h: h.sent.pop()),
     "failed": ("never sent", _set("messages", 2, status="FAILED")),

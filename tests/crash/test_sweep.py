@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from scripts.local.stack import Running
+from tests.support.figures import note
 from tests.support.flows import ask, call, count, end, flow, say, wait
 from tests.support.history import Allowed
 from tests.support.waiting import wait_until
@@ -50,14 +51,14 @@ def journey(world: World) -> Bot:
     return world.bot(flow(nodes, edges))
 
 
-def go_through(bot: Bot, crash: Callable[[], None], record_property: Callable[[str, object], None]) -> None:
+def go_through(bot: Bot, crash: Callable[[], None]) -> None:
     """A conversation in which `crash` waits for the crash and starts a clean process."""
     person = bot.person()
     bot.say(person, "one")
     crash()
     crashed_at = time.monotonic()
     bot.wait_for(person, 2, DRAIN_SECONDS)
-    record_property("continued_after_seconds", round(time.monotonic() - crashed_at, 2))
+    note("continued_after_seconds", time.monotonic() - crashed_at)
     bot.say(person, "two")
     bot.wait_for(person, 4, DRAIN_SECONDS)
     bot.drain()
@@ -69,7 +70,7 @@ def dies(process: Running) -> None:
 
 
 @pytest.mark.parametrize("point", WORKER)
-def test_a_worker_that_dies(world: World, point: str, record_property: Callable[[str, object], None]) -> None:
+def test_a_worker_that_dies(world: World, point: str) -> None:
     bot = journey(world)
     world.start(workers=0)
     victim = world.stack.start_worker(CRASHPOINT=point)
@@ -78,7 +79,7 @@ def test_a_worker_that_dies(world: World, point: str, record_property: Callable[
         dies(victim)
         world.stack.start_worker()
 
-    go_through(bot, crash, record_property)
+    go_through(bot, crash)
     # A call that was made, but whose answer died with the process, is made again under the same key.
     bot.check(Allowed(calls_per_key=2 if point == "K9" else 1))
     if point == "K9":
@@ -86,9 +87,7 @@ def test_a_worker_that_dies(world: World, point: str, record_property: Callable[
 
 
 @pytest.mark.parametrize("point", WEB)
-def test_a_web_process_that_dies(
-    world: World, point: str, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_web_process_that_dies(world: World, point: str) -> None:
     bot = journey(world)
     world.stack.start_worker()
     world.stack.start_timer()
@@ -99,12 +98,12 @@ def test_a_web_process_that_dies(
         victim.kill()
         world.stack.start_web()
 
-    go_through(bot, crash, record_property)
+    go_through(bot, crash)
     bot.check()
 
 
 @pytest.mark.parametrize("point", TIMER)
-def test_a_timer_that_dies(world: World, point: str, record_property: Callable[[str, object], None]) -> None:
+def test_a_timer_that_dies(world: World, point: str) -> None:
     bot = journey(world)
     world.start(timers=0)
     victim = world.stack.start_timer(CRASHPOINT=point)
@@ -113,7 +112,7 @@ def test_a_timer_that_dies(world: World, point: str, record_property: Callable[[
         dies(victim)
         world.stack.start_timer()
 
-    go_through(bot, crash, record_property)
+    go_through(bot, crash)
     bot.check()
     fired = [job["_id"] for job in bot.find("jobs", kind="TIMER")]
     assert len(fired) == len(set(fired)) == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.local.mongod import EmbeddedMongod, ReplicaSet
+from tests.support.figures import note
 from tests.support.flows import echo, echoes
 from tests.support.history import Allowed
 from tests.support.waiting import wait_until
@@ -19,7 +20,7 @@ DRAIN_SECONDS = 30.0
 PEOPLE = 15
 TEXTS = [str(number) for number in range(8)]
 # An answer that Meta gave while the database was away is proved by its status; those come late here, too.
-SETTINGS = {"SEND_GRACE_SECONDS": "20", "STOP_SECONDS": "5"}
+GRACE_SECONDS = "20"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
 
 @pytest.fixture
 def world(three: ReplicaSet, tmp_path: Path) -> Iterator[World]:
-    with World(three.uri, tmp_path, **SETTINGS) as world:
+    with World(three.uri, tmp_path, SEND_GRACE_SECONDS=GRACE_SECONDS) as world:
         world.start(workers=2)
         yield world
 
@@ -62,33 +63,30 @@ def under_load(bot: Bot, trouble: Callable[[], object]) -> float:
     return took
 
 
-def test_a_step_down_of_the_primary(
-    three: ReplicaSet, world: World, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_step_down_of_the_primary(three: ReplicaSet, world: World) -> None:
     took = under_load(world.bot(echo()), lambda: three.step_down(5))
-    record_property("drained_after_seconds", round(took, 1))
+    note("drained_after_seconds", took)
     assert took < DRAIN_SECONDS
 
 
-def test_the_primary_is_killed_and_comes_back(
-    three: ReplicaSet, world: World, record_property: Callable[[str, object], None]
-) -> None:
+def test_the_primary_is_killed_and_comes_back(three: ReplicaSet, world: World) -> None:
     def trouble() -> None:
         killed = three.kill_primary()
         three.wait_for_primary()
         three.restart(killed)
 
     took = under_load(world.bot(echo()), trouble)
-    record_property("drained_after_seconds", round(took, 1))
+    note("drained_after_seconds", took)
     assert took < DRAIN_SECONDS
 
 
-def test_the_only_member_is_killed_and_comes_back(
-    tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_the_only_member_is_killed_and_comes_back(tmp_path: Path) -> None:
     folder = tmp_path / "stack"
     folder.mkdir()
-    with EmbeddedMongod(tmp_path / "one") as mongod, World(mongod.uri, folder, **SETTINGS) as world:
+    with (
+        EmbeddedMongod(tmp_path / "one") as mongod,
+        World(mongod.uri, folder, SEND_GRACE_SECONDS=GRACE_SECONDS) as world,
+    ):
         world.start()
 
         def trouble() -> None:
@@ -97,5 +95,5 @@ def test_the_only_member_is_killed_and_comes_back(
             mongod.start()
 
         took = under_load(world.bot(echo()), trouble)
-        record_property("drained_after_seconds", round(took, 1))
+        note("drained_after_seconds", took)
         assert took < DRAIN_SECONDS
