@@ -24,8 +24,8 @@ from common.model.contacts import (
 )
 from common.model.jobs import JobKind, NewJob
 
-# A document has at most 16 MB. JSON text can be longer than the body that it came from: a byte may become \u007f.
 UNKNOWN_NUMBER = "unknown phone number id"
+# A document has at most 16 MB. JSON text can be longer than the body that it came from: a byte may become \u007f.
 _MOST_PAYLOAD_CHARACTERS = 12 * 1024 * 1024
 # A profile stands in the job of each of its messages: no more of it than is used, and no longer than any real one.
 _PROFILE_FIELDS = ("name", "username")

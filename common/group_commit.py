@@ -14,12 +14,12 @@ Item = TypeVar("Item")
 
 
 class _Entry(Generic[Item]):
-    __slots__ = ("error", "is_done", "item", "turn")
+    __slots__ = ("error", "group", "item", "turn")
 
     def __init__(self, item: Item) -> None:
         self.item = item
-        self.turn = threading.Event()
-        self.is_done = False
+        self.turn = threading.Event()  # written, or to lead a group
+        self.group: list[_Entry[Item]] | None = None  # the entries to write, for the one who leads
         self.error: BaseException | None = None
 
 
@@ -28,7 +28,7 @@ class GroupCommit(Generic[Item]):
 
     `spoils_all(error)` says whether an error concerns everybody (the database is away): then all who wait fail
     with it at once, instead of each waiting for the same time-out. Any other error is pinned on its own item by
-    flushing one by one.
+    flushing one by one. `at_once` is how many writes may be under way side by side.
     """
 
     def __init__(
@@ -37,48 +37,53 @@ class GroupCommit(Generic[Item]):
         spoils_all: Callable[[Exception], bool],
         *,
         most: int = 1000,
+        at_once: int = 1,
     ) -> None:
         self._flush = flush
         self._spoils_all = spoils_all
         self._most = most
+        self._at_once = at_once
         self._lock = threading.Lock()
         self._queue: list[_Entry[Item]] = []
-        self._is_led = False
+        self._leaders = 0
 
     def submit(self, item: Item) -> None:
         """Return when the item is written; raise what `flush` raised for it."""
         entry = _Entry(item)
         with self._lock:
-            self._queue.append(entry)
-            leads = not self._is_led
-            self._is_led = True
-        if not leads:
+            if self._leaders < self._at_once:
+                self._leaders += 1
+                entry.group = [entry]
+            else:
+                self._queue.append(entry)
+        if entry.group is None:
             entry.turn.wait()
-        if not entry.is_done:
-            self._lead()
+        if entry.group is not None:
+            self._lead(entry.group)
         if entry.error is not None:
             raise entry.error
 
-    def _lead(self) -> None:
-        with self._lock:
-            group, self._queue = self._queue[: self._most], self._queue[self._most :]
+    def _lead(self, group: list[_Entry[Item]]) -> None:
         try:
             self._write(group)
         finally:
             self._settle(group)
 
-    def _settle(self, group: Sequence[_Entry[Item]]) -> None:
+    def _settle(self, group: list[_Entry[Item]]) -> None:
         with self._lock:
-            everybody_fails = group[0].error if group and all(entry.error for entry in group) else None
+            everybody_fails = group[0].error if all(entry.error for entry in group) else None
             if isinstance(everybody_fails, Exception) and self._spoils_all(everybody_fails):
                 group = [*group, *self._queue]
                 for entry in self._queue:
                     entry.error = everybody_fails
                 self._queue = []
             successor = self._queue[0] if self._queue else None
-            self._is_led = successor is not None
+            if successor is None:
+                self._leaders -= 1
+            else:
+                # All who came meanwhile, led by the first of them.
+                successor.group, self._queue = self._queue[: self._most], self._queue[self._most :]
         for entry in group:
-            entry.is_done = True
             entry.turn.set()
         if successor is not None:
             successor.turn.set()

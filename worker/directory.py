@@ -35,11 +35,17 @@ class Directory:
                 bot_id
                 for bot_id in wanted
                 if now - self._checked_at.get(bot_id, -_FRESH_SECONDS) >= _FRESH_SECONDS
+                or self._is_stopped(bot_id)
             ]
         if stale:
             self._refresh(stale, now)
         with self._lock:
             return {bot_id: self._bots[bot_id] for bot_id in wanted if bot_id in self._bots}
+
+    def _is_stopped(self, bot_id: str) -> bool:
+        """Whether this bot waits to be reconnected: then look each time, or its lanes would be parked once more."""
+        bot = self._bots.get(bot_id)
+        return bot is not None and bot.account is not None and bot.account.stopped_for is not None
 
     def forget(self, bot_id: str) -> None:
         """Look this bot up again the next time."""

@@ -64,6 +64,8 @@ _STOPPED_SECONDS = 60.0
 _SHORT_SECONDS = 2.0
 # A lease must last this much longer than a POST may take, or it is renewed first.
 _LEASE_MARGIN_SECONDS = 2.0
+# Between the tries to write what became of messages while the database is away; an election takes seconds.
+_WRITE_PAUSES_SECONDS = (0.1, 0.5, 1.0, 2.0)
 _WINDOW_CLOSED = 131047
 
 
@@ -364,14 +366,8 @@ class Outbox:
         self._writer.put(_Write(lane, mark, then))
 
     def _write_marks(self, writes: list[_Write]) -> None:
-        try:
-            matched = self._store.messages.write([write.mark for write in writes])
-            lost: set[str] = set()
-            if matched < len(writes):
-                begun = [write.attempt_id for write in writes if write.attempt_id]
-                lost = set(begun) - self._store.messages.sending(begun)
-        except DatabaseError as error:
-            log.warning("outbox.write_failed", error=type(error).__name__, count=len(writes))
+        lost = self._write_through(writes)
+        if lost is None:
             for write in writes:
                 self._keeper.give_back(write.lane, "database away while sending")
             return
@@ -380,3 +376,22 @@ class Outbox:
                 self._keeper.give_back(write.lane, "the message is not waiting to be sent any more")
             else:
                 write.then()
+
+    def _write_through(self, writes: list[_Write]) -> set[str] | None:
+        """Write over a fail-over, if it is a short one; returns the attempts that may not be made (None: failed).
+
+        Worth some patience: who takes the lane next could only guess whether the message was sent. Marks may be
+        written twice, and those of a holder that is too late by now match nothing.
+        """
+        marks = [write.mark for write in writes]
+        begun = [write.attempt_id for write in writes if write.attempt_id]
+        for pause in (*_WRITE_PAUSES_SECONDS, None):
+            try:
+                if self._store.messages.write(marks) == len(marks):
+                    return set()
+                return set(begun) - self._store.messages.sending(begun)
+            except DatabaseError as error:
+                log.warning("outbox.write_failed", error=type(error).__name__, count=len(writes))
+            if pause is not None:
+                time.sleep(pause)
+        return None

@@ -68,7 +68,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
            "peer also sends three statuses a reply, which are stored and applied beside it."),
     Figure("flow.statuses.ratio", "… of the floor", "×", "By the floor of this run."),
     Figure("flow.half_p50_ms", "webhook to reply at half load, p50", "ms", "At half of the rate reached with the "
-           "peer answering at once, sent at fixed times; from when a message was due to its reply at the peer."),
+           "peer answering at once, sent at fixed times; from when a message was due to its reply at the peer. The median of three rounds."),
     Figure("flow.half_p99_ms", "webhook to reply at half load, p99", "ms", "The same, 99 of 100."),
     Figure("claim.cpu_ms_1000", "database CPU a job, 1,000 waiting", "ms", "mongod's CPU time for claiming and "
            "releasing, by the number of jobs."),

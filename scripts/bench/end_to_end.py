@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import statistics
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -133,13 +134,14 @@ def _floor(ground: Ground) -> float:
 def _at_once(ground: Ground, runs: EndToEnd) -> Findings:
     findings = _series(ground, runs, "at_once")
     rate = findings.figures["flow.at_once.per_second"] / 2
-    half = runs.flood(int(rate * ground.quick_or(2, 12)), per_second=rate)
-    findings.figures |= {
-        "flow.half_per_second": rate,
-        "flow.half_p50_ms": percentile(half.seconds_each, 50) * 1000,
-        "flow.half_p99_ms": percentile(half.seconds_each, 99) * 1000,
-    }
-    findings.samples["flow half load"] = half.as_dict()
+    seconds = ground.quick_or(2, 6)
+    rounds = [runs.flood(int(rate * seconds), per_second=rate) for _ in range(ground.quick_or(1, 3))]
+    findings.figures["flow.half_per_second"] = rate
+    for percent in (50, 99):
+        # The middle one of the rounds: one disturbance from outside does not decide.
+        each = [percentile(run.seconds_each, percent) * 1000 for run in rounds]
+        findings.figures[f"flow.half_p{percent}_ms"] = statistics.median(each)
+    findings.samples["flow half load"] = [run.as_dict() for run in rounds]
     return findings
 
 

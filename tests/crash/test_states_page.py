@@ -9,6 +9,7 @@ import pytest
 
 from common.model.jobs import JobState
 from common.model.outbox import MessageStatus
+from common.model.parking import ParkedFor
 from common.model.session import SessionStatus
 from scripts.local.stack import ROOT
 from tests.crash.test_sweep import TIMER, WEB, WORKER
@@ -47,3 +48,8 @@ def test_the_sweep_hits_every_crash_point() -> None:
 def test_the_page_names_every_state(chapter: str, states: type[StrEnum]) -> None:
     text = PAGE.partition(f"## {chapter}\n")[2].partition("\n## ")[0]
     assert {state.value for state in states} == set(re.findall(r"^\| `([A-Z]+)` \|", text, re.MULTILINE))
+
+
+def test_the_page_names_every_reason_for_parking() -> None:
+    text = PAGE.partition("| parked for |")[2].partition("\n\n")[0]
+    assert {reason.value for reason in ParkedFor} == set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))

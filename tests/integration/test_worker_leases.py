@@ -99,6 +99,26 @@ def test_one_frozen_after_the_post_does_not_send_again(world: World) -> None:
     assert bot.texts(person) == echoes(["one", "two", "three"])
 
 
+def test_a_send_of_a_killed_worker_waits_for_a_late_status_and_is_not_repeated(world: World) -> None:
+    """Even where everything unknown is repeated: first, Meta gets the time to say that it has the message."""
+    bot = world.bot(echo())
+    person = bot.person()
+    settings = {"SEND_UNKNOWN_POLICY": "RESEND", "SEND_GRACE_SECONDS": "10"}
+    before = world.peers.control("GET", "statuses")["delays"]
+    world.peers.control("PUT", "statuses", {"sent": LEASE_SECONDS + 2})
+    victim = world.stack.start_worker(CRASHPOINT="K6", **settings)
+    bot.say(person, "one")
+    assert victim.wait(15) == -signal.SIGKILL
+    world.stack.start_worker(**settings)
+    wait_until(lambda: bot.out(status="UNKNOWN"), "the next holder does not know")
+    wait_until(lambda: bot.out(status="SENT"), "the status tells")
+    world.peers.control("PUT", "statuses", before)
+    bot.say(person, "two")
+    bot.wait_for(person, 2)
+    bot.check()
+    assert bot.texts(person) == echoes(["one", "two"])
+
+
 @pytest.mark.parametrize("policy", ["HOLD", "RESEND"])
 def test_one_frozen_before_the_post_never_posts_once_it_is_too_late(world: World, policy: str) -> None:
     """The next holder decides about the message; whatever it decides, the zombie has no part in it."""
@@ -138,7 +158,8 @@ def test_one_frozen_before_the_post_that_wakes_in_time_to_say_so_is_believed(wor
 def test_a_killed_workers_conversations_go_on_within_a_lease(world: World) -> None:
     bot = world.bot(echo())
     people = [bot.person() for _ in range(20)]
-    victim, _ = world.stack.start_worker(), world.stack.start_worker()
+    # What died before its POST is then sent by the next holder, not left open.
+    victim, _ = [world.stack.start_worker(SEND_UNKNOWN_POLICY="RESEND") for _ in range(2)]
     texts = [str(number) for number in range(6)]
     for place, (person, text) in enumerate(interleaved(people, texts)):
         bot.say(person, text)

@@ -139,7 +139,7 @@ def test_messages_above_the_rate_are_kept_but_not_run(
         world.start(timers=0)
         bot = world.bot(echo())
         loud, quiet = bot.person(), bot.person()
-        for person, text in interleaved([loud], [str(n) for n in range(6)]) + [(quiet, "hello")]:
+        for person, text in [*interleaved([loud], list("012345")), (quiet, "hello")]:
             bot.say(person, text)
         bot.wait_for(loud, 3)
         bot.check(Allowed())

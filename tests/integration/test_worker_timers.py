@@ -49,6 +49,7 @@ def test_delays_end_once_and_on_time_with_two_timers(world: World) -> None:
         bot.wait_for(person, 2)
     bot.check()
     assert all(bot.texts(person) == ["wait", "done hi"] for person in people)
+    assert len(bot.find("jobs", kind="TIMER")) == len(people)
     late = lateness(bot, 1)
     note("lateness_median_ms", statistics.median(late) * 1000)
     note("lateness_max_ms", max(late) * 1000)
