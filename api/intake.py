@@ -11,8 +11,6 @@ from common.store.store import DatabaseError, Store
 
 # Jobs of all requests in one write; a thousand-message webhook is one request and stays whole.
 _MOST_REQUESTS = 64
-# Waiting for the disk overlaps well; more writes side by side would each carry too few requests.
-_WRITES_AT_ONCE = 4
 
 
 class Intake:
@@ -20,9 +18,7 @@ class Intake:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._commit = GroupCommit(
-            self._write, lambda e: isinstance(e, DatabaseError), most=_MOST_REQUESTS, at_once=_WRITES_AT_ONCE
-        )
+        self._commit = GroupCommit(self._write, lambda e: isinstance(e, DatabaseError), most=_MOST_REQUESTS)
 
     def accept(self, jobs: list[NewJob]) -> None:
         """Return when a majority has these jobs on disk and their lanes are awake.

@@ -28,7 +28,7 @@ class GroupCommit(Generic[Item]):
 
     `spoils_all(error)` says whether an error concerns everybody (the database is away): then all who wait fail
     with it at once, instead of each waiting for the same time-out. Any other error is pinned on its own item by
-    flushing one by one. `at_once` is how many writes may be under way side by side.
+    flushing one by one.
     """
 
     def __init__(
@@ -37,25 +37,23 @@ class GroupCommit(Generic[Item]):
         spoils_all: Callable[[Exception], bool],
         *,
         most: int = 1000,
-        at_once: int = 1,
     ) -> None:
         self._flush = flush
         self._spoils_all = spoils_all
         self._most = most
-        self._at_once = at_once
         self._lock = threading.Lock()
         self._queue: list[_Entry[Item]] = []
-        self._leaders = 0
+        self._is_led = False
 
     def submit(self, item: Item) -> None:
         """Return when the item is written; raise what `flush` raised for it."""
         entry = _Entry(item)
         with self._lock:
-            if self._leaders < self._at_once:
-                self._leaders += 1
-                entry.group = [entry]
-            else:
+            if self._is_led:
                 self._queue.append(entry)
+            else:
+                self._is_led = True
+                entry.group = [entry]
         if entry.group is None:
             entry.turn.wait()
         if entry.group is not None:
@@ -79,7 +77,7 @@ class GroupCommit(Generic[Item]):
                 self._queue = []
             successor = self._queue[0] if self._queue else None
             if successor is None:
-                self._leaders -= 1
+                self._is_led = False
             else:
                 # All who came meanwhile, led by the first of them.
                 successor.group, self._queue = self._queue[: self._most], self._queue[self._most :]

@@ -66,7 +66,7 @@ class Settings:
     mongodb_database: str = _setting("whatsapp_flow_builder", "Database, where the URI names none.")
 
     port: int = _setting(5000, "Port of the web process.", least=1, most=65535)
-    web_processes: int = _setting(1, "Web processes.", least=1, most=64)
+    web_processes: int = _setting(2, "Web processes.", least=1, most=64)
     web_threads: int = _setting(16, "Threads of each web process.", least=1, most=256)
     trusted_proxies: int = _setting(
         0, "Proxies in front whose X-Forwarded-For is believed; 0: none.", least=0, most=10
@@ -109,7 +109,7 @@ class Settings:
     worker_processes: int = _setting(1, "Worker processes.", least=1, most=64)
     worker_threads: int = _setting(2, "Threads that run turns, in each process.", least=1, most=64)
     worker_batch_lanes: int = _setting(32, "Conversations claimed at once.", least=1, most=500)
-    worker_send_threads: int = _setting(32, "Threads that send, in each process.", least=1, most=256)
+    worker_send_threads: int = _setting(64, "Threads that send, in each process.", least=1, most=256)
     worker_effect_threads: int = _setting(
         16, "Threads for HTTP and AI calls, in each process.", least=1, most=256
     )

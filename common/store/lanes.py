@@ -36,6 +36,16 @@ _LOCKED_SECONDS = 2.0
 _DUE = {"dueAt": {"$exists": True}, "$expr": {"$lte": ["$dueAt", "$$NOW"]}}
 
 
+# Nobody holds it, and there is a time at which somebody will: whoever claims it sees all jobs stored until then.
+# Waking it changes nothing, and a write that changes nothing costs next to nothing.
+_WAITS_ALREADY = {
+    "$and": [
+        {"$eq": [{"$ifNull": ["$owner", None]}, None]},
+        {"$ne": [{"$type": "$dueAt"}, "missing"]},
+    ]
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A claimed lane. `was_interrupted`: the last holder died or parked it, so its outbox may hold something."""
@@ -68,7 +78,7 @@ class Lanes:
         update = [
             {
                 "$set": {
-                    "wakes": {"$add": [{"$ifNull": ["$wakes", 0]}, 1]},
+                    "wakes": {"$add": [{"$ifNull": ["$wakes", 0]}, {"$cond": [_WAITS_ALREADY, 0, 1]}]},
                     "dueAt": {"$ifNull": ["$dueAt", due]},
                     "fence": {"$ifNull": ["$fence", 0]},
                 }
