@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from pymongo import MongoClient
 
 from common.ids import new_ulid
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pymongo.database import Database
+
+
+@pytest.fixture(autouse=True)
+def _no_inherited_log_values() -> None:
+    """What a request bound to the log of this thread is not the next test's business."""
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

@@ -273,6 +273,7 @@ HOT: dict[str, Hot] = {
     "Lanes.held": Hot(lambda s: s.lanes.held(LEASES), 17, 8),
     "Lanes.release": Hot(lambda s: s.lanes.release(LEASES), 1, 1),
     "Lanes.park": Hot(lambda s: s.lanes.park([(lease, 1, ParkedFor.RETRY_SEND) for lease in LEASES]), 1, 1),
+    "Lanes.forgive": Hot(lambda s: s.lanes.forgive(LEASES[0]), 1, 1),
     "Lanes.asleep": Hot(lambda s: s.lanes.asleep(LANES), 17, 8),
     "Lanes.oldest_due_at": Hot(lambda s: s.lanes.oldest_due_at(), 2, 1),
     "Messages.open_in": Hot(lambda s: s.messages.open_in(LANES), 25, 16),
