@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from flask import Flask
 
+from api.bots_command import bots
 from api.chat import chat
 from api.command_line import open_store
 from api.doctor import doctor
@@ -32,6 +33,6 @@ def indexes() -> None:
 def create_app() -> Flask:
     """An application that holds the commands only (`FLASK_APP=api.cli`): no settings are read to list them."""
     app = Flask("api", static_folder=None)
-    for command in (indexes, seed, play, chat, jobs, doctor):
+    for command in (indexes, seed, play, chat, jobs, bots, doctor):
         app.cli.add_command(command)
     return app

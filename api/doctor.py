@@ -21,7 +21,7 @@ from common.store.store import DatabaseError, Store
 _OK, _WARNING, _ERROR = "ok", "warning", "error"
 _MOST_CLOCK_OFFSET_SECONDS = 0.5
 _SILENT_SECONDS = 60.0
-_OLDEST_DUE_SECONDS = 30.0
+_OLDEST_PENDING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,10 @@ def _processes(store: Store) -> Iterator[Finding]:
 
 
 def _queue(store: Store) -> Iterator[Finding]:
-    oldest = store.lanes.oldest_due_at()
+    oldest = store.jobs.oldest_pending_at()
     age = (utc_now() - oldest).total_seconds() if oldest else 0.0
-    level = _OK if age < _OLDEST_DUE_SECONDS else _ERROR
-    yield Finding(level, f"oldest waiting conversation: {age:.0f} s" if oldest else "nothing is waiting")
+    level = _OK if age < _OLDEST_PENDING_SECONDS else _ERROR
+    yield Finding(level, f"oldest pending job: {age:.0f} s" if oldest else "no job is pending")
     dead = store.jobs.count_dead()
     yield Finding(
         _WARNING if dead else _OK, f"{dead} dead job(s)" + (": see `flask jobs list`" if dead else "")

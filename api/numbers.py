@@ -7,8 +7,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from common.secrets import KeyRing
+import structlog
+
+from common.secrets import KeyRing, SecretError
 from common.store.store import Store
+
+log = structlog.get_logger()
 
 # A number that was connected just now is known at once (unknown ones are never remembered); one that was
 # disconnected is routed for this long at most.
@@ -52,7 +56,12 @@ class Numbers:
         for number_id, account in self._store.bots.accounts(missing).items():
             secret = account.app_secret
             if secret is not None:
-                secret = self._keys.decrypt(secret, f"whatsapp_accounts:{account.account_id}:appSecret")
+                try:
+                    secret = self._keys.decrypt(secret, f"whatsapp_accounts:{account.account_id}:appSecret")
+                except SecretError:
+                    # What is for this number is kept as unrouted; what came with it is not harmed.
+                    log.exception("number.secret_unreadable", bot=account.bot_id)
+                    continue
             read[number_id] = Number(account.bot_id, secret)
         with self._lock:
             for number_id in missing:

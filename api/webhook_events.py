@@ -27,6 +27,8 @@ from common.model.jobs import JobKind, NewJob
 UNKNOWN_NUMBER = "unknown phone number id"
 # A document has at most 16 MB. JSON text can be longer than the body that it came from: a byte may become \u007f.
 _MOST_PAYLOAD_CHARACTERS = 12 * 1024 * 1024
+# A worker reads twenty jobs of a conversation as one document. No message of Meta's comes near this.
+_MOST_ROUTED_CHARACTERS = 700 * 1024
 # A profile stands in the job of each of its messages: no more of it than is used, and no longer than any real one.
 _PROFILE_FIELDS = ("name", "username")
 _MOST_PROFILE_CHARACTERS = 512
@@ -125,7 +127,7 @@ def _read_message(element: object, number: str, profiles: dict[str, dict[str, st
         payload = write_json({"message": element, "profile": profile})
     except BadJson as error:
         return _unrouted(message_id, f"message {error}", number)
-    if len(payload) > _MOST_PAYLOAD_CHARACTERS:
+    if len(payload) > _MOST_ROUTED_CHARACTERS:
         return _unrouted(element, "message is too large", number)
     return WebhookEvent(JobKind.MESSAGE, payload, number, message_id, sender)
 
@@ -140,7 +142,7 @@ def _read_status(element: object, number: str) -> WebhookEvent:
         payload = write_json(element)
     except BadJson as error:
         return _unrouted(message_id, f"status {error}", number)
-    if len(payload) > _MOST_PAYLOAD_CHARACTERS:
+    if len(payload) > _MOST_ROUTED_CHARACTERS:
         return _unrouted(element, "status is too large", number)
     return WebhookEvent(JobKind.STATUS, payload, number, f"{message_id}:{status}")
 

@@ -27,9 +27,13 @@ class DatabaseClock:
         self._at: datetime | None = None
         self._read_at = 0.0
 
-    def observe(self, database_now: datetime) -> None:
-        """Take the `$$NOW` that the database just answered with."""
-        self._at, self._read_at = database_now, time.monotonic()
+    def observe(self, database_now: datetime, asked_at: float) -> None:
+        """Take the `$$NOW` that the database answered with, to a question of this monotonic time.
+
+        Reckoned from the question, not the answer, so this clock is never behind: a wait may end late by the
+        length of a round trip, never early.
+        """
+        self._at, self._read_at = database_now, asked_at
 
     def now(self) -> datetime:
         """The database's time as well as we know it; this machine's time before the first observation."""

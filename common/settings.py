@@ -120,7 +120,7 @@ class Settings:
         30.0, "How long a worker owns a conversation without renewing it.", least=1, most=600
     )
     poll_max_seconds: float = _setting(
-        1.0, "Longest pause between two looks for work when idle.", least=0.01, most=60
+        1.0, "Longest pause between two looks for work when idle.", least=0.01, most=5
     )
     stop_seconds: float = _setting(
         25.0, "Time to finish after SIGTERM before conversations are handed back.", least=0, most=600

@@ -12,15 +12,18 @@ import structlog
 from common.clock import DatabaseClock
 from common.crashpoint import crashpoint
 from common.model.contacts import Contact, channel_of, contact_of, is_status_lane, lane_for
+from common.model.events import MessageKind
 from common.model.jobs import Job, JobKind
+from common.model.parking import ParkedFor
 from common.settings import Settings
 from common.store.jobs import job_from_document
 from common.store.lanes import Lease
-from common.store.store import Store
+from common.store.store import DatabaseError, Store
 from worker.directory import Directory
 from worker.held_lane import HeldLane
 from worker.inbound import Inbound, read_message
 from worker.keeper import Keeper
+from worker.retry import retry_after
 
 log = structlog.get_logger()
 
@@ -48,17 +51,20 @@ class Claimer:
         )
         if now is None:
             return []
-        self._clock.observe(now)
+        self._clock.observe(now, asked_at)
         crashpoint("K1")
         lanes = [self._hold(lease, asked_at) for lease in leases]
         self._keeper.add(lanes)
         conversations = [lane for lane in lanes if not is_status_lane(lane.name)]
         try:
             self._load(conversations)
-        except Exception:
+        except DatabaseError:
             for lane in lanes:
                 self._keeper.give_back(lane, "could not be loaded")
             raise
+        except Exception as error:  # a border: one lane that cannot be read, not all that came with it
+            log.exception("lane.load_failed", error=type(error).__name__)
+            self._load_apart(conversations)
         log.info(
             "lane.claimed",
             count=len(lanes),
@@ -89,6 +95,24 @@ class Claimer:
             log.exception("job.dead", job_id=document["_id"], reason=reason)
             return None
 
+    def _load_apart(self, lanes: Sequence[HeldLane]) -> None:
+        """Load lanes one by one; what cannot be loaded counts as a failure of its first job, and waits."""
+        for lane in lanes:
+            lane.outbox.clear()
+            try:
+                self._load([lane])
+            except DatabaseError:
+                self._keeper.give_back(lane, "could not be loaded")
+            except Exception as error:  # as above
+                reason = f"{type(error).__name__}: {error}"[:500]
+                log.exception("lane.unreadable", lane=lane.name, reason=reason)
+                if lane.jobs:
+                    most = self._settings.job_max_attempts
+                    self._store.jobs.fail(lane.jobs[0].job_id, reason, max_attempts=most)
+                lane.is_lost = True
+                pause = retry_after(lane.jobs[0].attempts + 1 if lane.jobs else 1, self._settings)
+                self._keeper.park(lane, pause, ParkedFor.JOB_FAILED)
+
     def _load(self, lanes: Sequence[HeldLane]) -> None:
         if not lanes:
             return
@@ -114,7 +138,16 @@ class Claimer:
             lane.outbox.extend(unsent.get(lane.name, ()))
             if lane.lease.interruptions >= self._settings.job_max_attempts and lane.jobs:
                 self._bury(lane)
+            if lane.outbox and lane.contact is not None:
+                self._open_window(lane, lane.contact)
         self._meet(lanes)
+
+    def _open_window(self, lane: HeldLane, contact: Contact) -> None:
+        """What waits to be sent goes before the messages that wait to be worked on, but these open the window."""
+        for inbound in self._inbound(lane):
+            said_at = inbound.message.sent_at
+            if inbound.message.kind is not MessageKind.PASSIVE:
+                contact.last_inbound_at = max(said_at, contact.last_inbound_at or said_at)
 
     def _meet(self, lanes: Sequence[HeldLane]) -> None:
         """Contacts seen for the first time, or under a further id: whose are these ids already?"""

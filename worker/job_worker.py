@@ -107,6 +107,8 @@ class JobWorker:
             self._outbox.submit(lane)
         elif lane.answer is not None:
             self._run_soon(lane)
+        elif lane.waits_for_call and self._stopping.is_set():
+            self._keeper.give_back(lane, "stopping")  # its next holder makes the call
         elif lane.waits_for_call:
             self._effects.submit(lane)
         elif lane.jobs and not self._stopping.is_set():
@@ -128,15 +130,19 @@ class JobWorker:
             if room == 0:
                 continue
             try:
-                lanes = self._claimer.claim(min(room, batch))
+                wanted = min(room, batch)
+                lanes = self._claimer.claim(wanted)
                 for lane in lanes:
                     self._admit(lane)
-                if 0 < len(lanes) < batch:
+                if 0 < len(lanes) < wanted:
                     self._gather()
                 if not lanes:
                     self._wakeups.wait()
             except DatabaseError as error:
                 log.warning("worker.database_away", error=type(error).__name__)
+                self._stopping.wait(_PAUSE_SECONDS)
+            except Exception as error:  # the lane loop's border
+                log.exception("worker.claim_failed", error=type(error).__name__)
                 self._stopping.wait(_PAUSE_SECONDS)
 
     def _gather(self) -> None:

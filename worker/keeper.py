@@ -94,6 +94,7 @@ class Keeper:
     def give_back(self, lane: HeldLane, why: str) -> None:
         """We do not know how things stand with this lane: whoever takes it next finds out."""
         log.warning("lane.given_back", lane=lane.name, why=why)
+        lane.is_lost = True  # whoever still works on it here stops
         self._parks.put((lane, 0.0, ParkedFor.INTERRUPTED))
 
     def drop(self, lane: HeldLane, why: str) -> None:

@@ -153,9 +153,10 @@ class Outbox:
         if not is_window_open(contact.last_inbound_at, now):
             self._give_up(lane, message, _WINDOW_CLOSED, "The 24-hour window of this contact is closed.")
             return
-        wait = max(
-            self._pair_wait(lane, contact, now), self._pace.reserve(account.phone_number_id, time.monotonic())
-        )
+        wait = self._pair_wait(lane, contact, now)
+        if wait <= _SHORT_SECONDS:
+            number = account.phone_number_id
+            wait = max(wait, self._pace.reserve(number, time.monotonic(), _SHORT_SECONDS))
         if wait > _SHORT_SECONDS:
             self._keeper.park(lane, wait, ParkedFor.RETRY_SEND)
         elif wait > 0:

@@ -1,7 +1,7 @@
 """Running turns: several lanes at a time, computed one by one, written in one transaction.
 
-The transaction is the group's; the failure is the lane's: whatever goes wrong in the group is tried again lane
-by lane, so that one bad conversation costs the others nothing.
+The transaction is the group's; the failure is the lane's: what is wrong with one of them is found by trying lane by
+lane, so that one bad conversation costs the others nothing. If the database is away, all are handed back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from common.store.errors import is_duplicate, is_unstorable
 from common.store.store import DatabaseError, Store
 from common.store.turns import Conflict, LeaseLost
 from worker.directory import Directory
+from worker.effects.scheduler import MOST_STARTS
 from worker.held_lane import HeldLane
 from worker.keeper import Keeper
 from worker.outbox import Outbox
@@ -28,6 +29,9 @@ from worker.retry import retry_after
 from worker.turn import CannotRun, ComputedTurn, TurnSettings, compute, compute_failure
 
 log = structlog.get_logger()
+
+# A lease must have this much left for an answer to be kept through a failed commit.
+_KEEP_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -100,7 +104,8 @@ class Runner:
             )
         except (LeaseLost, Conflict) as error:
             why = type(error).__name__
-            self._apart(works, lambda work: self._keeper.drop(work.lane, why))
+            # What another worker has by now is not ours to hand back, and handing back does not touch it.
+            self._apart(works, lambda work: self._keeper.give_back(work.lane, why))
         except Exception as error:  # the lane loop's border
             if is_unstorable(error):
                 self._apart(works, self._fail_session)
@@ -110,13 +115,24 @@ class Runner:
             elif isinstance(error, DatabaseError):
                 log.warning("turn.commit_failed", error=type(error).__name__, count=len(works))
                 for work in works:
-                    self._keeper.give_back(work.lane, f"{type(error).__name__} at commit")
+                    self._give_back_or_keep(work, type(error).__name__)
             else:
                 log.exception("turn.commit_broken", error=type(error).__name__)
                 reason = f"{type(error).__name__}: {error}"[:500]
                 self._apart(works, lambda work: self._fail(work.lane, work.job, reason))
         else:
             self._committed(works, (time.perf_counter() - started) * 1000)
+
+    def _give_back_or_keep(self, work: _Work, why: str) -> None:
+        """After a commit that failed or whose outcome is unknown.
+
+        An answer is kept and committed again, or its call would be made again; if it was committed after all, the
+        session has moved on and says so. A job is found again by whoever takes the lane next.
+        """
+        if work.job is None and self._keeper.has_lease(work.lane, _KEEP_SECONDS):
+            self._done(work.lane)
+        else:
+            self._keeper.give_back(work.lane, f"{why} at commit")
 
     def _apart(self, works: list[_Work], alone: Callable[[_Work], None]) -> None:
         """Something in this group is wrong: find out what, one by one."""
@@ -179,6 +195,9 @@ class Runner:
     def _fail(self, lane: HeldLane, job: Job | None, reason: str) -> None:
         """Our own fault: once more later, with growing distance, then the job is dead and the lane goes on."""
         if job is None:
+            if lane.stored is not None and lane.stored.call_starts >= MOST_STARTS:
+                self._fail_answer(lane)
+                return
             # The answer of a call: it is asked for again by whoever takes the lane next.
             self._keeper.park(lane, self._settings.retry_base_seconds, ParkedFor.JOB_FAILED)
             return
@@ -194,6 +213,25 @@ class Runner:
         else:
             job.attempts += 1
             self._keeper.park(lane, retry_after(job.attempts, self._settings), ParkedFor.JOB_FAILED)
+
+    def _fail_answer(self, lane: HeldLane) -> None:
+        """No turn can be made of any answer to this call: the session fails, or it would stand here for ever."""
+        try:
+            turn = compute_failure(
+                lane,
+                None,
+                self._directory,
+                self._turn_settings,
+                self._clock.now(),
+                code="turn.broken",
+                message="The answer of a call could not be worked on.",
+            )
+            self._store.turns.commit([turn.writes], self._settings.lease_seconds, self._clock.now())
+        except Exception as error:  # the lane loop's border
+            log.exception("turn.failure_failed", lane=lane.name, error=type(error).__name__)
+            self._keeper.park(lane, self._settings.retry_max_seconds, ParkedFor.JOB_FAILED)
+        else:
+            self._committed([_Work(lane, None, turn)], 0.0)
 
     def _reject(self, lane: HeldLane, job: Job | None, reason: str) -> None:
         if job is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
+from common.clock import utc_now
 from common.model.contacts import STATUS_LANE_PREFIX
 from common.model.jobs import Job
 from common.model.parking import ParkedFor
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 # whose it is yet. It is looked at once more after this time. Later ones belong to messages sent elsewhere.
 _LATE_SECONDS = 10.0
 _MOST_ERROR_CHARACTERS = 500
+_CUT = timedelta(seconds=1)
 
 
 class Statuses:
@@ -34,7 +36,7 @@ class Statuses:
         jobs, updates = self._read(jobs)
         if updates:
             waiting = self._store.messages.apply_statuses(list(updates.values()))
-            self._store.bots.heard_statuses({update.phone_number_id for update in updates.values()})
+            self._store.bots.heard_statuses(_newest(updates.values()))
             if waiting:
                 self._store.lanes.hear(waiting, ParkedFor.UNKNOWN_SEND)
         late = self._put_aside(jobs, updates)
@@ -77,6 +79,17 @@ class Statuses:
             self._store.jobs.move(job_ids, lane)
             self._store.lanes.wake([lane], delay_seconds=_LATE_SECONDS)
         return late
+
+
+def _newest(updates: Iterable[StatusUpdate]) -> dict[str, datetime]:
+    """Of when the newest status of each number is. Meta's times are whole seconds, cut: it may be a second more."""
+    newest: dict[str, datetime] = {}
+    now = utc_now()
+    for update in updates:
+        if update.at is not None:
+            at = min(update.at + _CUT, now)
+            newest[update.phone_number_id] = max(at, newest.get(update.phone_number_id, at))
+    return newest
 
 
 def read_status(job: Job) -> StatusUpdate | None:

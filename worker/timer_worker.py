@@ -47,6 +47,9 @@ class TimerWorker:
             except DatabaseError as error:
                 log.warning("timer.database_away", error=type(error).__name__)
                 pause = _PAUSE_SECONDS
+            except Exception as error:  # the timer loop's border
+                log.exception("timer.failed", error=type(error).__name__)
+                pause = _PAUSE_SECONDS
             self._stopping.wait(pause)
         log.info("timer.stopped")
 

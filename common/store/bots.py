@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 
+from pymongo import UpdateOne
 from pymongo.database import Database
 
 from common.clock import utc_now
@@ -71,6 +73,10 @@ class Bots:
         document = self._db["whatsapp_accounts"].find_one({"botId": bot_id})
         return _account(document) if document else None
 
+    def connected(self) -> list[WhatsAppAccount]:
+        """Every connected number."""
+        return [_account(document) for document in self._db["whatsapp_accounts"].find().sort("_id", 1)]
+
     def accounts(self, phone_number_ids: Sequence[str]) -> dict[str, WhatsAppAccount]:
         """The connected ones among these numbers, by phone number id."""
         query = {"phoneNumberId": {"$in": list(phone_number_ids)}}
@@ -95,11 +101,19 @@ class Bots:
         )
         self.changed(bot_id)
 
-    def heard_statuses(self, phone_number_ids: Iterable[str]) -> None:
-        """Remember that statuses for these numbers arrive: it makes another one's silence evidence."""
-        self._db["whatsapp_accounts"].update_many(
-            {"phoneNumberId": {"$in": list(phone_number_ids)}}, {"$currentDate": {"lastStatusAt": True}}
-        )
+    def heard_statuses(self, newest: Mapping[str, datetime]) -> None:
+        """Remember of when the newest status for each number is: it makes another one's silence evidence.
+
+        Of when it is, not when it came: old ones that are delivered again say nothing about today.
+        """
+        if newest:
+            self._db["whatsapp_accounts"].bulk_write(
+                [
+                    UpdateOne({"phoneNumberId": number}, {"$max": {"lastStatusAt": at}})
+                    for number, at in newest.items()
+                ],
+                ordered=False,
+            )
 
     def last_status_at(self, phone_number_id: str) -> Any:
         """When a status for this number last arrived (datetime), or None."""

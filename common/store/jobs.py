@@ -164,6 +164,15 @@ class Jobs:
             query["botId"] = bot_id
         return list(self._jobs.find(query).sort("seq", -1).limit(limit))
 
+    def oldest_pending_at(self) -> datetime | None:
+        """When the pending job that has waited longest was accepted. Reads all pending ones."""
+        pipeline: list[Document] = [
+            {"$match": {"state": JobState.PENDING.value, "lane": {"$gt": ""}}},
+            {"$group": {"_id": None, "at": {"$min": "$receivedAt"}}},
+        ]
+        found = list(self._jobs.aggregate(pipeline))
+        return found[0]["at"] if found else None
+
     def count_dead(self) -> int:
         """How many dead jobs there are."""
         return self._jobs.count_documents({"state": JobState.DEAD.value})

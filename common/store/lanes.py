@@ -46,6 +46,9 @@ _WAITS_ALREADY = {
 }
 
 
+_WAITS_FOR_NEWS = frozenset({ParkedFor.UNKNOWN_SEND, ParkedFor.BOT_STOPPED})
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A claimed lane. `was_interrupted`: the last holder died or parked it, so its outbox may hold something."""
@@ -127,6 +130,29 @@ class Lanes:
             candidates = self._pick.sample(candidates, limit)
         token = new_ulid()
         self._take(candidates, _claim_update(owner, token, lease_seconds))
+        try:
+            won = self._won(candidates, token, jobs_each)
+        except PyMongoError:
+            # Claimed, but nobody here knows what: without this they would wait for their leases to end.
+            self._give_up(candidates, token)
+            raise
+        now = max((lane["claimedAt"] for lane in won), default=None)
+        leases = [
+            Lease(
+                lane=lane["_id"],
+                fence=lane["fence"],
+                claim=token,
+                wakes=lane["wakes"],
+                was_interrupted=lane["interrupted"],
+                interruptions=lane["interruptions"],
+                jobs=tuple(lane["jobs"]),
+            )
+            for lane in won
+        ]
+        return leases, now
+
+    def _won(self, candidates: Sequence[str], token: str, jobs_each: int) -> list[Document]:
+        """The lanes that this claim got, each with its first jobs."""
         won = self._lanes.aggregate(
             [
                 {"$match": {"_id": {"$in": candidates}, "claim": token}},
@@ -145,22 +171,15 @@ class Lanes:
                 },
             ]
         )
-        leases: list[Lease] = []
-        now: datetime | None = None
-        for lane in won:
-            now = lane["claimedAt"]
-            leases.append(
-                Lease(
-                    lane=lane["_id"],
-                    fence=lane["fence"],
-                    claim=token,
-                    wakes=lane["wakes"],
-                    was_interrupted=lane["interrupted"],
-                    interruptions=lane["interruptions"],
-                    jobs=tuple(lane["jobs"]),
-                )
-            )
-        return leases, now
+        return list(won)
+
+    def _give_up(self, candidates: Sequence[str], token: str) -> None:
+        """Hand back what a claim got that failed half-way, if the database lets us."""
+        update = {"owner": None, "claim": None, "dueAt": "$$NOW", "parkedFor": ParkedFor.INTERRUPTED.value}
+        try:
+            self._lanes.update_many({"_id": {"$in": list(candidates)}, "claim": token}, [{"$set": update}])
+        except PyMongoError:
+            return  # then their leases end
 
     def _claimable(self) -> Document:
         now = time.monotonic()
@@ -231,7 +250,8 @@ class Lanes:
     def park(self, parked: Sequence[tuple[Lease, float, ParkedFor]]) -> None:
         """Hand lanes back, not to be claimed for so many seconds, each with the reason.
 
-        One that was woken since its claim is due again at once: what woke it may be what it waits for.
+        One that waits for news and was woken since its claim is due again at once: it may have come. Nothing
+        cuts a back-off short, also not an impatient customer.
         """
         operations = [
             UpdateOne(
@@ -242,7 +262,9 @@ class Lanes:
                             "owner": None,
                             "claim": None,
                             "interruptions": 0,
-                            "dueAt": {"$cond": [{"$eq": ["$wakes", lease.wakes]}, _after(seconds), "$$NOW"]},
+                            "dueAt": {"$cond": [{"$eq": ["$wakes", lease.wakes]}, _after(seconds), "$$NOW"]}
+                            if reason in _WAITS_FOR_NEWS
+                            else _after(seconds),
                             "parkedFor": reason.value,
                         }
                     }

@@ -52,7 +52,12 @@ class Timers:
 
     def due(self, limit: int) -> list[DueTimer]:
         """Sessions whose time has come by the database's clock, the longest due first."""
-        query = {**_HAS_TIMER, "$expr": {"$lte": ["$resumeAt", "$$NOW"]}}
+        # A session that waits for nothing has no timer, whatever its `resumeAt` says.
+        query = {
+            **_HAS_TIMER,
+            "wait.waitId": {"$exists": True},
+            "$expr": {"$lte": ["$resumeAt", "$$NOW"]},
+        }
         fields = {"lane": 1, "botId": 1, "wait.waitId": 1, "resumeAt": 1}
         return [
             DueTimer(

@@ -16,12 +16,14 @@ from common.model.contacts import Contact
 from common.model.values import Value, type_of
 from common.store.abandoned import end_abandoned_transactions
 from common.store.contacts import upsert_contact
-from common.store.database import MAJORITY, SNAPSHOT, Document
+from common.store.database import MAJORITY, SNAPSHOT, Document, time_limit
 from common.store.jobs import Jobs
 from common.store.lanes import Lanes, Lease
 
 # A commit that takes longer than this is given up; well below any lease.
 _MAX_COMMIT_MS = 5_000
+# The whole transaction with its repetitions.
+_MOST_SECONDS = 10.0
 
 
 class LeaseLost(Exception):  # noqa: N818 - what happened, in the field's words
@@ -70,7 +72,11 @@ class Turns:
             self._write(turns, lease_seconds, now, tx)
             crashpoint("K3")
 
-        with self._database.client.start_session() as session:
+        # The driver would go on trying for two minutes: longer than any lease.
+        with (
+            time_limit(min(lease_seconds / 2, _MOST_SECONDS)),
+            self._database.client.start_session() as session,
+        ):
             session.with_transaction(
                 write,
                 read_concern=SNAPSHOT,

@@ -20,6 +20,11 @@ _WAKE_UPS: list[Document] = [
             "$or": [
                 {"operationType": "insert"},
                 {"updateDescription.updatedFields.wakes": {"$exists": True}},
+                # Handed back with work left: the wake-up itself came while nobody could claim it.
+                {
+                    "updateDescription.updatedFields.owner": {"$type": "null"},
+                    "updateDescription.updatedFields.dueAt": {"$exists": True},
+                },
             ]
         }
     },

@@ -299,3 +299,18 @@ def test_no_seconds_mean_no_limit() -> None:
     pace, wait = PairPace(1000, NOW).after(NOW, 1000, seconds=0)
     assert (pace.level, wait) == (0, 0)
     assert PairPace(1000, NOW).wait_for_first_of(1, NOW, seconds=0) == 0
+
+
+def test_who_will_not_wait_reserves_nothing() -> None:
+    """A thousand conversations that come back for their turn are all served: nobody's place is lost to no one."""
+    pace, now, served = NumberPace(per_second=80), 0.0, 0
+    waiting = [0.0] * 1000  # when each of them looks again
+    while served < 1000:
+        now = min(waiting)
+        waiting.remove(now)
+        wait = pace.reserve("n", now, most=2.0)
+        if wait > 2.0:
+            waiting.append(now + wait)
+        else:
+            served += 1
+        assert now < 60, f"{served} served"

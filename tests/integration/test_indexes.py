@@ -298,7 +298,7 @@ HOT: dict[str, Hot] = {
     "Bots.account_of": Hot(lambda s: s.bots.account_of("bot"), 1, 1),
     "Bots.accounts": Hot(lambda s: s.bots.accounts(["999", "unknown"]), 3, 1),
     "Bots.version": Hot(lambda s: s.bots.version("version"), 1, 1),
-    "Bots.heard_statuses": Hot(lambda s: s.bots.heard_statuses(["999"]), 2, 1),
+    "Bots.heard_statuses": Hot(lambda s: s.bots.heard_statuses(dict.fromkeys(["999"], NOW)), 2, 1),
     "Bots.last_status_at": Hot(lambda s: s.bots.last_status_at("999"), 1, 1),
     "Bots.stop_sending": Hot(lambda s: s.bots.stop_sending("bot", "x"), 1, 1),
     "Bots.resume_sending": Hot(lambda s: s.bots.resume_sending("bot"), 1, 1),
@@ -309,6 +309,8 @@ HOT: dict[str, Hot] = {
     "Heartbeats.beat": Hot(lambda s: s.heartbeats.beat("w", "worker", {}), 1, 1),
 }
 RARE = {
+    "Bots.connected": "an operator's command",
+    "Jobs.oldest_pending_at": "an operator's command",
     "Jobs.requeue": "an operator's command",
     "Jobs.route": "an operator's command",
     "Jobs.drop": "an operator's command",

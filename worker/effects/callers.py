@@ -30,7 +30,7 @@ class HttpCaller:
     def longest_seconds(self, request: Request) -> float:
         if not isinstance(request, HttpRequest):
             return 0.0
-        return (request.max_retries + 1) * (request.timeout_seconds + request.retry_delay_seconds * 2)
+        return request.timeout_seconds
 
 
 class ChatCaller:

@@ -26,8 +26,12 @@ from worker.later import Later
 log = structlog.get_logger()
 
 # A call that was begun so often and never came to an end takes its process down, or its process was unlucky.
-_MOST_STARTS = 3
+MOST_STARTS = 3
 _MARGIN_SECONDS = 30.0
+# Waiting for a free thread is not hanging: the lane is kept meanwhile.
+_QUEUE_SECONDS = 3600.0
+# Before each attempt the lease must have this much left; the heartbeat renews it during the call.
+_LEASE_SECONDS = 5.0
 
 
 class Caller(Protocol):
@@ -37,7 +41,7 @@ class Caller(Protocol):
 
     def next_delay(self, request: Request, failed: CallFailed, attempt: int) -> float | None: ...
 
-    def longest_seconds(self, request: Request) -> float: ...
+    def longest_seconds(self, request: Request) -> float: ...  # of one attempt
 
 
 class Effects:
@@ -66,6 +70,7 @@ class Effects:
 
     def submit(self, lane: HeldLane) -> None:
         """Get the answer that this lane's session waits for. Thread-safe."""
+        lane.made_progress(_QUEUE_SECONDS)
         self._submit(self._begin, lane)
 
     def _submit(self, work: Callable[..., None], lane: HeldLane, *more: object) -> None:
@@ -90,12 +95,14 @@ class Effects:
             self._finish(lane, CallFailed("call.lost", "The call is not known any more."))
             return
         request = request_from_json(wait.request)
-        if stored.call_starts >= _MOST_STARTS:
+        if stored.call_starts >= MOST_STARTS:
             self._finish(
-                lane, CallFailed("call.abandoned", f"The call was begun {_MOST_STARTS} times in vain.")
+                lane, CallFailed("call.abandoned", f"The call was begun {MOST_STARTS} times in vain.")
             )
             return
-        lane.made_progress(self._callers[type(request)].longest_seconds(request) + _MARGIN_SECONDS)
+        if not self._keeper.has_lease(lane, _LEASE_SECONDS):
+            self._keeper.drop(lane, "lost before a call")
+            return
         try:
             begun = self._store.sessions.begin_call(stored.session.session_id, stored.rev)
         except DatabaseError:
@@ -109,10 +116,11 @@ class Effects:
         self._attempt(lane, request, 1)
 
     def _attempt(self, lane: HeldLane, request: Request, attempt: int) -> None:
-        if lane.is_lost:
+        if not self._keeper.has_lease(lane, _LEASE_SECONDS):
             self._keeper.drop(lane, "lost before a call")
             return
         caller = self._callers[type(request)]
+        lane.made_progress(caller.longest_seconds(request) + _MARGIN_SECONDS)
         answer = caller.attempt(lane, request, self._effect_id(lane))
         crashpoint("K9")
         if isinstance(answer, CallFailed):
@@ -122,6 +130,7 @@ class Effects:
             delay = caller.next_delay(request, answer, attempt)
             if delay is not None:
                 again = attempt + 1
+                lane.made_progress(delay + _QUEUE_SECONDS)
                 self._later.call(delay, lambda: self._submit(self._attempt, lane, request, again))
                 return
         else:
