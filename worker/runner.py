@@ -103,9 +103,9 @@ class Runner:
                 [work.turn.writes for work in works], self._settings.lease_seconds, self._clock.now()
             )
         except (LeaseLost, Conflict) as error:
+            let_go = self._keeper.drop if isinstance(error, LeaseLost) else self._keeper.give_back
             why = type(error).__name__
-            # What another worker has by now is not ours to hand back, and handing back does not touch it.
-            self._apart(works, lambda work: self._keeper.give_back(work.lane, why))
+            self._apart(works, lambda work: let_go(work.lane, why))
         except Exception as error:  # the lane loop's border
             if is_unstorable(error):
                 self._apart(works, self._fail_session)

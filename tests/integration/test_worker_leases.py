@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.flows import call, echo, echoes, end, flow, say
 from tests.support.history import Allowed
-from tests.support.processes import logged, thaw, wait_until_frozen, wait_until_logged
+from tests.support.processes import logged, thaw, wait_until_frozen, wait_until_let_go, wait_until_logged
 from tests.support.waiting import wait_until
 from tests.support.world import SMALL, World, interleaved
 
@@ -52,7 +52,7 @@ def test_a_frozen_worker_that_wakes_up_changes_nothing(world: World, point: str)
         assert took_over_after < LEASE_SECONDS + 3
     thaw(zombie)
     if point in {"K3", "K4"}:
-        wait_until_logged(zombie, "lane.lost")
+        wait_until_let_go(zombie)
     bot.say(person, "three")
     bot.wait_for(person, 3)
     bot.check()
@@ -79,7 +79,7 @@ def test_one_frozen_in_the_middle_of_a_commit_holds_nobody_up(world: World) -> N
         max(sent["at"] for sent in bot.sends()) - begun_at < LEASE_SECONDS + 8
     )  # not the minute of MongoDB's limit
     thaw(zombie)
-    wait_until_logged(zombie, "lane.lost")
+    wait_until_let_go(zombie)
     bot.check()
 
 
@@ -132,7 +132,7 @@ def test_one_frozen_before_the_post_never_posts_once_it_is_too_late(world: World
     sent = ["2:two"] if policy == "HOLD" else ["1:one", "2:two"]
     bot.wait_for(person, len(sent), LEASE_SECONDS + GRACE_SECONDS + 5)
     thaw(zombie)
-    wait_until_logged(zombie, "lane.lost")
+    wait_until_let_go(zombie)
     bot.say(person, "three")
     bot.wait_for(person, len(sent) + 1)
     bot.check(Allowed(unsent=policy == "HOLD"))

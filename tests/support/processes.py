@@ -36,3 +36,12 @@ def logged(process: Running, event: str | None = None) -> list[dict[str, Any]]:
 def wait_until_logged(process: Running, event: str, seconds: float = 15.0) -> dict[str, Any]:
     """The first such line of a process's log, as soon as it is there."""
     return wait_until(lambda: logged(process, event), f"{process.name} logs {event}", seconds)[0]
+
+
+def wait_until_let_go(process: Running) -> None:
+    """Wait until it says that a lane is not its own any more: lost, or handed back after a commit that failed."""
+    wait_until(
+        lambda: logged(process, "lane.lost") or logged(process, "lane.given_back"),
+        f"{process.name} lets go of its lane",
+        15,
+    )
