@@ -100,6 +100,8 @@ def gunicorn(mongo_uri: str, database: str, log: Path, **environment: str) -> It
     names = ("app_env", "mongodb_uri", "mongodb_database", "meta_app_secret", "webhook_verify_token",
              "encryption_keys", "jwt_secret")  # fmt: skip
     environ = {**os.environ, **{name.upper(): str(getattr(settings, name)) for name in names}}
+    # One process: two notice by themselves, and so not at the same moment, that the database is back.
+    environ["WEB_PROCESSES"] = "1"
     command = [sys.executable, "-m", "gunicorn", "--config", "api/gunicorn.py", "api.app:create_app()"]
     with log.open("wb") as words:
         process = subprocess.Popen(
