@@ -36,7 +36,7 @@ SAMPLE_OPENAI_KEY = "sk-local-peer-key"
 VARIABLES: dict[str, Value] = {
     "companyName": "Sunrise Bakery",
     "supportEmail": "hello@sunrise-bakery.example",
-    "openingHours": {"weekdays": "8:00–18:00", "weekend": "9:00–14:00"},
+    "openingHours": "Monday to Saturday, 7:00 to 18:00",
 }
 
 
