@@ -330,3 +330,11 @@ def test_many_wake_ups_at_once_are_one_lane(store: Store) -> None:
     store.lanes.release([])
     store.lanes.park([])
     assert store.database["lanes"].count_documents({}) == 1
+
+
+def test_a_message_during_a_send_does_not_cut_its_back_off_short(store: Store) -> None:
+    store.lanes.wake([LANE])
+    lease = claim_one(store)
+    store.lanes.wake([LANE])
+    store.lanes.park([(lease, LONG, ParkedFor.RETRY_SEND)])
+    assert not is_claimable(store)
