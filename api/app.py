@@ -5,11 +5,16 @@ from __future__ import annotations
 import structlog
 from flask import Flask, Response, g, request
 from flask_pymongo import PyMongo
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api.errors import register_errors
 from api.intake import Intake
 from api.numbers import Numbers
 from api.outage import Outage
+from api.resources import resources
+from api.rest.docs_page import register_docs
+from api.rest.limits import set_up_limits
+from api.rest.tokens import set_up_tokens
 from api.routes import health, webhook
 from api.web import Web
 from common.errors import ConfigurationError
@@ -19,6 +24,8 @@ from common.settings import Settings, load_settings
 from common.store.database import client_options
 from common.store.store import Store
 
+_CSP = "default-src 'none'; frame-ancestors 'none'"
+
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The application. Raises ConfigurationError with everything that is wrong with the settings."""
@@ -26,12 +33,19 @@ def create_app(settings: Settings | None = None) -> Flask:
     configure_logging(settings, "web")
     app = Flask("api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.extensions["web"] = _connect(app, settings)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.before_request(_begin)
     app.after_request(_finish)
+    set_up_tokens(app, settings)
+    app.extensions["web"] = _connect(app, settings)
     register_errors(app)
     app.register_blueprint(webhook.blueprint)
     app.register_blueprint(health.blueprint)
+    for routes in resources():
+        app.register_blueprint(routes.blueprint)
+    register_docs(app)
     return app
 
 
@@ -43,12 +57,15 @@ def _connect(app: Flask, settings: Settings) -> Web:
         raise ConfigurationError("MONGODB_URI is not set")
     # The URI may name a database of its own; flask-pymongo hands us the client either way.
     store = Store(mongo.cx.get_default_database(default=settings.mongodb_database))
+    keys = KeyRing.from_setting(settings.encryption_keys)
     return Web(
         settings=settings,
         store=store,
-        numbers=Numbers(store, KeyRing.from_setting(settings.encryption_keys)),
+        numbers=Numbers(store, keys),
         intake=Intake(store),
         outage=Outage(store.ping),
+        limits=set_up_limits(app, settings, store),
+        keys=keys,
     )
 
 
@@ -59,6 +76,10 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.get("request_id", "")
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    headers = response.headers
+    headers["X-Request-Id"] = g.get("request_id", "")
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Content-Security-Policy", _CSP)
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Referrer-Policy", "no-referrer")
     return response

@@ -9,12 +9,14 @@ from flask import Flask, Response, g, jsonify
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from common.errors import AppError, ErrorCode, StoreUnavailable
+from common.store.paging import BadCursor
 from common.store.store import DatabaseError
 
 log = structlog.get_logger()
 
 _BY_STATUS = {
     HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND,
+    HTTPStatus.TOO_MANY_REQUESTS: ErrorCode.RATE_LIMITED,
     HTTPStatus.METHOD_NOT_ALLOWED: ErrorCode.METHOD_NOT_ALLOWED,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ErrorCode.TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ErrorCode.UNSUPPORTED_MEDIA_TYPE,
@@ -25,6 +27,7 @@ def register_errors(app: Flask) -> None:
     """The web process's border: nothing leaves it as a traceback."""
     app.register_error_handler(AppError, _app_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(BadCursor, _bad_cursor)
     app.register_error_handler(DatabaseError, _database_error)
     app.register_error_handler(StoreUnavailable, _database_error)
     app.register_error_handler(Exception, _internal_error)
@@ -53,6 +56,15 @@ def _http_error(error: HTTPException) -> Response:
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
+
+
+def _bad_cursor(error: Exception) -> Response:
+    return _answer(
+        ErrorCode.VALIDATION_FAILED,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The cursor is not one of this list.",
+        {"cursor": [str(error)]},
+    )
 
 
 def _database_error(error: Exception) -> Response:

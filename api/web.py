@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from api.intake import Intake
 from api.numbers import Numbers
 from api.outage import Outage
+from api.rest.limits import Limits
+from common.secrets import KeyRing
 from common.settings import Settings
 from common.store.store import Store
 
@@ -20,3 +22,5 @@ class Web:
     numbers: Numbers
     intake: Intake
     outage: Outage
+    limits: Limits
+    keys: KeyRing

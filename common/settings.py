@@ -75,6 +75,23 @@ class Settings:
         4 * MIB, "Largest request body; a webhook of Meta has at most 3 MB.", least=KIB, most=64 * MIB
     )
 
+    max_api_body_bytes: int = _setting(
+        MIB, "Largest body of an API request, imports included.", least=KIB, most=16 * MIB
+    )
+    public_url: str = _setting(
+        "", "Address under which this installation is reached from outside, for example https://bots.example.com."
+    )
+    allow_registration: bool = _setting(default=True, text="Whether anybody may register an account.")
+    api_requests_per_minute: int = _setting(
+        600, "API requests that one user may make in a minute.", least=1, most=1_000_000
+    )
+    logins_per_minute: int = _setting(
+        10, "Attempts to sign in, for each address and for each account.", least=1, most=1_000_000
+    )
+    registrations_per_hour: int = _setting(
+        20, "Accounts that may be registered from one address.", least=1, most=1_000_000
+    )
+
     jwt_secret: str = _setting(
         "", "Signs logins. At least 32 random bytes.", is_required=True, is_secret=True
     )

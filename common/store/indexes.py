@@ -11,6 +11,8 @@ from pymongo.database import Database
 from common.store.database import Document
 
 _DAY_SECONDS = 86_400
+# Figures by the hour; those by the day are kept for good.
+HOURS_KEPT_DAYS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ def declared(retention: Retention) -> list[Index]:
     day = _DAY_SECONDS
     return [
         _index("users", "email", unique=True),
+        _index("users", "createdAt", "_id"),
+        _index("revoked_tokens", "expiresAt", expireAfterSeconds=0),
+        _index("idempotency_keys", "at", expireAfterSeconds=day),
+        _index("audit_logs", "at", "_id"),
+        _index("audit_logs", "actorId", "at", "_id"),
+        _index("audit_logs", "botId", "at", "_id"),
+        _index("audit_logs", "action", "at", "_id"),
         _index("openai_accounts", "userId", unique=True),
         _index("bots", "userId"),
         _index("whatsapp_accounts", "botId", unique=True),
@@ -73,6 +82,15 @@ def declared(retention: Retention) -> list[Index]:
         ),
         _index("sessions", "botId", "-createdAt"),
         _index("sessions", "resumeAt", partialFilterExpression={"resumeAt": {"$exists": True}}),
+        # Who is under way, and where: counted, never read. Tests in the simulator are not in the figures.
+        _index(
+            "sessions",
+            "runsFor",
+            "flowVersionId",
+            "currentNodeId",
+            "updatedAt",
+            partialFilterExpression={"runsFor": {"$exists": True}},
+        ),
         _index("session_variables", "sessionId", "variableName", unique=True),
         _index("messages", "sessionId", "sentAt"),
         _index("messages", "lane", "seq", partialFilterExpression={"open": True}),
@@ -84,6 +102,8 @@ def declared(retention: Retention) -> list[Index]:
         # Only lanes with work are in this index: an idle lane has no `dueAt`, so the backlog is all it holds.
         _index("lanes", "dueAt", partialFilterExpression={"dueAt": {"$exists": True}}),
         _index("jobs", "lane", "seq", partialFilterExpression={"state": "PENDING"}),
+        # Nearly always empty: whether a person's control waits is asked before each answer of a call.
+        _index("jobs", "kind", "lane", partialFilterExpression={"state": "PENDING", "kind": "CONTROL"}),
         _index("jobs", "state", "-seq", partialFilterExpression={"state": {"$in": ["DEAD", "UNROUTED"]}}),
         _index(
             "jobs",
@@ -92,6 +112,13 @@ def declared(retention: Retention) -> list[Index]:
             partialFilterExpression={"doneAt": {"$exists": True}},
         ),
         _index("heartbeats", "at", expireAfterSeconds=3600),
+        _index("counters", "at"),
+        _index("counters", "botId"),
+        _index("counter_hours", "owner", "scope", "at"),
+        _index("counter_hours", "at", expireAfterSeconds=HOURS_KEPT_DAYS * day),
+        _index("counter_days", "owner", "scope", "at"),
+        _index("test_versions", "usedAt", expireAfterSeconds=3 * day),
+        _index("stand_ins", "botId", "flowId", "nodeId", unique=True),
     ]
 
 

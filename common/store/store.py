@@ -6,15 +6,23 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from common.model.parking import ParkedFor
+from common.store.analytics import Analytics
+from common.store.audit import Audit
+from common.store.bot_records import BotRecords
 from common.store.bots import Bots
 from common.store.contacts import Contacts
+from common.store.counter_folds import CounterFolds
+from common.store.counters import Counters
 from common.store.database import Document
 from common.store.execution_logs import ExecutionLogs
 from common.store.heartbeats import Heartbeats
+from common.store.idempotency import Idempotency
 from common.store.jobs import Jobs
 from common.store.lanes import Lanes
 from common.store.messages import Messages
 from common.store.sessions import Sessions
+from common.store.stand_ins import StandIns
+from common.store.test_versions import TestVersions
 from common.store.timers import Timers
 from common.store.turns import Turns
 from common.store.users import Users
@@ -28,16 +36,24 @@ class Store:
 
     def __init__(self, database: Database[Document]) -> None:
         self.database = database
+        self.analytics = Analytics(database)
+        self.audit = Audit(database)
+        self.bot_records = BotRecords(database)
         self.bots = Bots(database)
         self.contacts = Contacts(database)
+        self.counter_folds = CounterFolds(database)
+        self.counters = Counters(database)
         self.execution_logs = ExecutionLogs(database)
         self.heartbeats = Heartbeats(database)
+        self.idempotency = Idempotency(database)
         self.jobs = Jobs(database)
         self.lanes = Lanes(database)
-        self.messages = Messages(database)
+        self.messages = Messages(database, self.counters)
         self.sessions = Sessions(database)
+        self.stand_ins = StandIns(database)
+        self.test_versions = TestVersions(database)
         self.timers = Timers(database)
-        self.turns = Turns(database, self.lanes, self.jobs)
+        self.turns = Turns(database, self.lanes, self.jobs, self.counters)
         self.users = Users(database)
 
     def resume_sending(self, bot_id: str) -> int:
