@@ -11,6 +11,7 @@ from typing import Final, get_type_hints
 
 from common.errors import ErrorCode
 from common.settings import KIB, MIB, Settings
+from scripts.api_docs import api_page
 from scripts.node_docs import nodes_page
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -74,6 +75,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_page,
     "errors": errors_page,
     "nodes": lambda: nodes_page(NOTE),
+    "api": lambda: api_page(NOTE),
 }
 
 

@@ -80,7 +80,9 @@ class Call:
         request_id: str = g.request_id
         return request_id
 
-    def audit(self, action: str, *, target_type: str, target_id: str, detail: dict[str, Any] | None = None) -> None:
+    def audit(
+        self, action: str, *, target_type: str, target_id: str, detail: dict[str, Any] | None = None
+    ) -> None:
         """Write down who did what: `flow.deployed`, `user.logged_in`, … Never a secret in `detail`."""
         self.store.audit.record(
             action=action,
@@ -103,7 +105,10 @@ def not_found(what: str) -> AppError:
 def invalid(fields: dict[str, list[str]]) -> AppError:
     """A body that has the right shape and cannot be: `{"phoneNumber": ["why"]}`, names as the caller writes them."""
     return AppError(
-        ErrorCode.VALIDATION_FAILED, HTTPStatus.UNPROCESSABLE_ENTITY, "Some of it is not as it must be.", dict(fields)
+        ErrorCode.VALIDATION_FAILED,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Some of it is not as it must be.",
+        dict(fields),
     )
 
 

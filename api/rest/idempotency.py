@@ -44,7 +44,9 @@ def run_once(call: Call, key: str, operation: str, answer: Callable[[], Response
             headers={"Idempotent-Replayed": "true"},
         )
     if begun.is_running:
-        raise conflict(ErrorCode.STILL_RUNNING, "The first request with this Idempotency-Key is still running.")
+        raise conflict(
+            ErrorCode.STILL_RUNNING, "The first request with this Idempotency-Key is still running."
+        )
     call.new_id = begun.new_id
     is_decided = False
     try:
@@ -62,5 +64,7 @@ def run_once(call: Call, key: str, operation: str, answer: Callable[[], Response
 
 
 def _fingerprint(operation: str) -> str:
-    said = json.dumps([operation, request.path, request.query_string.decode("latin-1"), request.get_data(as_text=True)])
+    said = json.dumps(
+        [operation, request.path, request.query_string.decode("latin-1"), request.get_data(as_text=True)]
+    )
     return hashlib.sha256(said.encode()).hexdigest()

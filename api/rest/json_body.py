@@ -17,7 +17,7 @@ MOST_LEVELS = 60
 _LARGEST_INTEGER = 2**63 - 1
 
 
-class _Refused(ValueError):
+class _Refused(ValueError):  # noqa: N818 - what happened to it
     pass
 
 

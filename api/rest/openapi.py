@@ -64,7 +64,8 @@ def openapi_document() -> dict[str, Any]:
     spec.components.schema("Error", schema=ErrorView)
     for status, words in _REFUSALS.items():
         spec.components.response(
-            _refusal_name(status), {"description": words, "content": {"application/json": {"schema": ErrorView}}}
+            _refusal_name(status),
+            {"description": words, "content": {"application/json": {"schema": ErrorView}}},
         )
     by_path: dict[str, dict[str, Any]] = {}
     for routes in resources():
@@ -91,10 +92,14 @@ def _teach(plugin: MarshmallowPlugin) -> None:
     converter = plugin.converter
     if converter is None:
         raise TypeError("the plugin belongs to no document")
-    converter.map_to_openapi_type(Moment, "string", "date-time")
-    converter.map_to_openapi_type(JsonObject, "object", None)
-    converter.map_to_openapi_type(Anything, None, None)
-    converter.map_to_openapi_type(Listed, "string", None)
+    types: tuple[tuple[type, str | None, str | None], ...] = (
+        (Moment, "string", "date-time"),
+        (JsonObject, "object", None),
+        (Anything, None, None),
+        (Listed, "string", None),
+    )
+    for field, kind, form in types:
+        converter.map_to_openapi_type(field, kind, form)  # type: ignore[no-untyped-call]
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
@@ -111,7 +116,10 @@ def _describe(operation: Operation) -> dict[str, Any]:
     if operation.query is not None:
         described["parameters"].append({"in": "query", "schema": operation.query})
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": operation.body}},
+        }
     return described
 
 
@@ -148,7 +156,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
     elif operation.media is not None:
         done["content"] = {operation.media: {"schema": {"type": "string"}}}
     responses: dict[str, Any] = {str(int(operation.status)): done}
-    responses |= {str(int(status)): {**done, "description": HTTPStatus(status).phrase} for status in operation.other_statuses}
+    responses |= {
+        str(int(status)): {**done, "description": HTTPStatus(status).phrase}
+        for status in operation.other_statuses
+    }
     for status in _refusals(operation):
         responses.setdefault(str(int(status)), _refusal_name(status))
     return responses

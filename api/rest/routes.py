@@ -1,10 +1,10 @@
 """Routes with conventions: who may call, what is read, what is answered, all in one place and all documented.
 
-    routes = Routes("flows", "/api/bots/<bot_id>/flows", "Flows, their drafts and their history.")
+routes = Routes("flows", "/api/bots/<bot_id>/flows", "Flows, their drafts and their history.")
 
-    @routes.post("", access=Access.OWNER, body=NewFlow, answer=FlowView, status=201, idempotent=True)
-    def create_flow(call: Call) -> Document:
-        \"""Create a flow.\"""
+@routes.post("", access=Access.OWNER, body=NewFlow, answer=FlowView, status=201, idempotent=True)
+def create_flow(call: Call) -> Document:
+    "Create a flow."
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class Operation:
 def json_response(value: Any, status: int = HTTPStatus.OK) -> Response:
     """An answer in JSON."""
     return Response(
-        json.dumps(value, ensure_ascii=False, separators=(",", ":")), status=status, mimetype="application/json"
+        json.dumps(value, ensure_ascii=False, separators=(",", ":")),
+        status=status,
+        mimetype="application/json",
     )
 
 
@@ -195,7 +197,9 @@ def _check_role(role: str, access: Access) -> None:
         raise AppError(ErrorCode.FORBIDDEN, HTTPStatus.FORBIDDEN, "This is for administrators.")
     if access in (Access.USER, Access.OWNER) and role == Role.ADMIN.value:
         raise AppError(
-            ErrorCode.FORBIDDEN, HTTPStatus.FORBIDDEN, "Administrators watch; they have no bots and change none."
+            ErrorCode.FORBIDDEN,
+            HTTPStatus.FORBIDDEN,
+            "Administrators watch; they have no bots and change none.",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, validate
 
@@ -24,7 +24,10 @@ class Body(Schema):
     class Meta:
         unknown = RAISE
 
-    error_messages: ClassVar[dict[str, str]] = {"unknown": "There is no such field.", "type": "This must be an object."}
+    error_messages = {  # noqa: RUF012 - as marshmallow declares it
+        "unknown": "There is no such field.",
+        "type": "This must be an object.",
+    }
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.data_key = camel(field_name)
@@ -59,7 +62,7 @@ class Moment(fields.DateTime):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> datetime:
         moment = super()._deserialize(value, attr, data, **more)
-        if not isinstance(moment, datetime) or moment.tzinfo is None:
+        if moment.tzinfo is None:
             raise ValidationError("The time needs its offset, for example a Z at the end.")
         try:
             return moment.astimezone(UTC)
@@ -75,7 +78,7 @@ class Name(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> str:
         text = super()._deserialize(value, attr, data, **more)
-        if not isinstance(text, str) or any(ord(character) < ord(" ") for character in text):
+        if any(ord(character) < ord(" ") for character in text):
             raise ValidationError("A name is one line of text.")
         return text.strip()
 
@@ -132,7 +135,8 @@ def page_of(view: type[View]) -> type[View]:
         {
             "items": fields.List(fields.Nested(view)),
             "next_cursor": fields.String(
-                allow_none=True, metadata={"description": "Ask for the next page with it; null on the last one."}
+                allow_none=True,
+                metadata={"description": "Ask for the next page with it; null on the last one."},
             ),
         },
         name=f"{view.__name__.removesuffix('View')}Page",
@@ -146,7 +150,9 @@ class ErrorBody(View):
     code = fields.String(metadata={"description": "One of docs/errors.md; programs go by it."})
     message = fields.String(metadata={"description": "For people; may change."})
     fields_ = fields.Dict(
-        data_key="fields", attribute="fields", metadata={"description": "More on it: for a body, why each field is refused."}
+        data_key="fields",
+        attribute="fields",
+        metadata={"description": "More on it: for a body, why each field is refused."},
     )
     request_id = fields.String(metadata={"description": "Stands in our log, too."})
 

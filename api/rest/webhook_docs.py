@@ -32,7 +32,10 @@ def webhook_paths() -> dict[str, Any]:
         },
         "/health/ready": {
             "get": _outside(
-                "ready", "health", "Can it do its work?", {"200": "It can", "503": "It cannot; the body says why"}
+                "ready",
+                "health",
+                "Can it do its work?",
+                {"200": "It can", "503": "It cannot; the body says why"},
             ),
         },
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from api.app import create_app
-from common.ids import new_ulid
+from api.rest.tokens import issue
 from common.secrets import hash_password
 from common.store.indexes import Retention, ensure_indexes
 from tests.api.person import PASSWORD, Person
@@ -29,10 +29,30 @@ _HASH: list[str] = []
 def api(mongo_uri: str, database: Database[dict[str, Any]]) -> Iterator[Flask]:
     """The web application, with its indexes made."""
     ensure_indexes(database, Retention())
-    generous = {"api_requests_per_minute": 1_000_000, "logins_per_minute": 1_000, "registrations_per_hour": 1_000}
+    generous = {
+        "api_requests_per_minute": 1_000_000,
+        "logins_per_minute": 1_000,
+        "registrations_per_hour": 1_000,
+    }
     app = create_app(settings_for(mongo_uri, database.name, **generous))
     yield app
     app.extensions["web"].store.close()
+
+
+@pytest.fixture
+def app_with(
+    api: Flask, mongo_uri: str, database: Database[dict[str, Any]]
+) -> Iterator[Callable[..., Flask]]:
+    """Makes further applications over the same database, with these settings."""
+    made: list[Flask] = []
+
+    def make(**changes: Any) -> Flask:
+        made.append(create_app(settings_for(mongo_uri, database.name, **changes)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.extensions["web"].store.close()
 
 
 @pytest.fixture
@@ -50,15 +70,11 @@ def person(api: Flask, store: Store) -> Callable[..., Person]:
         if not _HASH:
             _HASH.append(hash_password(PASSWORD))
         email = f"{name}@example.com"
-        user_id = new_ulid()
         store.users.ensure(email, _HASH[0], role, must_change_password=False)
         user = store.users.by_email(email)
         assert user is not None
-        from api.rest.tokens import issue  # noqa: PLC0415 - needs the application's context
-
         with api.app_context():
             token, _ = issue(user)
-        del user_id
         return Person(api, user["_id"], email, token)
 
     return make

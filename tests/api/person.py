@@ -90,12 +90,17 @@ def check(response: TestResponse, method: str, path: str) -> Answer:
     described = _described(method, path.partition("?")[0])
     if described is not None:
         promised = described["responses"].get(str(answer.status))
-        assert promised is not None, f"{method} {path} answers {answer.status}, which is not documented: {answer.text}"
+        assert promised is not None, (
+            f"{method} {path} answers {answer.status}, which is not documented: {answer.text}"
+        )
         name = promised["$ref"].rpartition("/")[2] if "$ref" in promised else None
         promised = openapi_document()["components"]["responses"][name] if name else promised
         schema = promised.get("content", {}).get("application/json", {}).get("schema")
         if schema is not None:
-            errors = [f"{error.json_path}: {error.message}" for error in _validator(str(schema), schema).iter_errors(answer.json)]
+            errors = [
+                f"{error.json_path}: {error.message}"
+                for error in _validator(str(schema), schema).iter_errors(answer.json)
+            ]
             assert not errors, f"{method} {path}: {errors}"
     return answer
 
