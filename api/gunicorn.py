@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.default_passwords import warn_of_default_passwords
 from common.log import configure_logging
 from common.settings import load_settings
 
@@ -30,3 +31,9 @@ def on_starting(server: Any) -> None:
     logger = server.log.error_log
     logger.handlers.clear()
     logger.propagate = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Once an installation, not once a process."""
+    if worker.age == 1:
+        warn_of_default_passwords(worker.app.callable)

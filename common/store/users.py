@@ -34,7 +34,7 @@ class Users:
         return user
 
     def revoke(self, token_id: str, expires_at: datetime) -> None:
-        """This token counts no more. The note is kept until it would have ended anyway."""
+        """The token counts no more. The note is kept until it would have ended anyway."""
         self._revoked.update_one({"_id": token_id}, {"$set": {"expiresAt": expires_at}}, upsert=True)
 
     def revoke_all(self, user_id: str) -> None:
@@ -102,3 +102,8 @@ class Users:
             return user_id, True
         known = self.by_email(email)
         return (known["_id"] if known else user_id), False
+
+    def with_default_password(self) -> list[str]:
+        """The addresses of the accounts that still have the password they were created with."""
+        found = self._users.find({"mustChangePassword": True}, {"email": 1}).sort("email", 1)
+        return [user["email"] for user in found]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from common.clock import utc_now
-from scripts.bench import accept, claims, end_to_end, engine, floor, idle, report, table
+from scripts.bench import accept, api_reads, claims, end_to_end, engine, floor, idle, report, table
 from scripts.bench.figures import Findings
 from scripts.bench.ground import CACHE_GB, Ground
 from scripts.bench.machine import describe
@@ -25,6 +25,7 @@ SECTIONS: Final[dict[str, Callable[[Ground], Findings]]] = {
     "idle": idle.measure,
     "engine": engine.measure,
     "claim": claims.measure,
+    "reads": api_reads.measure,
 }
 
 

@@ -26,6 +26,7 @@ SECTIONS: Final[dict[str, str]] = {
     "idle": "An idle system",
     "engine": "The engine alone",
     "memory": "Memory after the load",
+    "reads": "Reading over the API: 200 bots, 2,000 flows, 100,000 conversations, 1,000,000 log entries",
 }
 
 FIGURES: Final[tuple[Figure, ...]] = (
@@ -94,4 +95,9 @@ FIGURES: Final[tuple[Figure, ...]] = (
     Figure("memory.web_mb", "web process", "MiB", "The same of gunicorn's."),
     Figure("memory.timer_mb", "timer process", "MiB", "The same of the timer."),
     Figure("memory.mongod_mb", "mongod", "MiB", "Its cache may take 1 GiB here."),
+    Figure("reads.routes", "list and detail routes", "", "Every GET route of the API that answers with JSON, but files."),
+    Figure("reads.p50_ms", "all of them, p50", "ms", "One request at a time over one connection, with ids and pages "
+           "spread over a bot with 20,000 conversations."),
+    Figure("reads.p95_ms", "all of them, p95", "ms", "The same, 95 of 100."),
+    Figure("reads.worst_p95_ms", "the slowest route, p95", "ms", "The route whose p95 is the highest."),
 )  # fmt: skip

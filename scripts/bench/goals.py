@@ -39,4 +39,5 @@ GOALS: Final[dict[str, Goal]] = {
     "idle.cpu_percent": at_most(3),  # mongod and an idle worker together, of one core
     "engine.per_second": at_least(5000),
     "memory.worker_mb": at_most(120),
+    "reads.worst_p95_ms": at_most(60),
 }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from api.resources import operations
 from api.rest.openapi import openapi_document
 from api.rest.routes import Operation
+
+_Make = Callable[[dict[str, Any], dict[str, str], str], Any]
 
 # What a schema alone does not say. By "operationId.field", or by "field" for all.
 _VALUES: dict[str, Any] = {
@@ -30,14 +33,18 @@ def body_for(operation: Operation, ids: dict[str, str]) -> Any:
     """A body with every field: values of the right type, ids where a field is named after one."""
     if operation.body is None:
         return None
-    described = openapi_document()["paths"][re.sub(r"<(\w+)>", r"{\1}", operation.path)][operation.method.lower()]
+    described = openapi_document()["paths"][re.sub(r"<(\w+)>", r"{\1}", operation.path)][
+        operation.method.lower()
+    ]
     schema = described["requestBody"]["content"]["application/json"]["schema"]
     return _value(schema, ids, "")
 
 
 def query_for(operation: Operation, ids: dict[str, str]) -> dict[str, Any]:
     """The parameters that must be given."""
-    described = openapi_document()["paths"][re.sub(r"<(\w+)>", r"{\1}", operation.path)][operation.method.lower()]
+    described = openapi_document()["paths"][re.sub(r"<(\w+)>", r"{\1}", operation.path)][
+        operation.method.lower()
+    ]
     return {
         parameter["name"]: _value(parameter["schema"], ids, parameter["name"])
         for parameter in described["parameters"]
@@ -51,29 +58,40 @@ def _value(schema: dict[str, Any], ids: dict[str, str], name: str) -> Any:
         return ids[snake]
     if name in _VALUES:
         return _VALUES[name]
-    if "$ref" in schema:
-        return _value(openapi_document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]], ids, name)
-    for key in ("allOf", "anyOf", "oneOf"):
-        if key in schema:
-            return _value(schema[key][0], ids, name)
+    schema = _resolved(schema)
     if "enum" in schema:
         return schema["enum"][0]
     if "properties" in schema:
-        return {field: _value(value, ids, field) for field, value in schema["properties"].items() if not value.get("readOnly")}
+        return {field: _value(value, ids, field) for field, value in schema["properties"].items()}
     kind = schema.get("type", "string")
-    kind = kind[0] if isinstance(kind, list) else kind
-    match kind:
-        case "integer" | "number":
-            return schema.get("minimum", 1)
-        case "boolean":
-            return True
-        case "array":
-            return [_value(schema.get("items", {}), ids, name)]
-        case "object":
-            return {}
+    make: _Make = _PLAIN.get(kind[0] if isinstance(kind, list) else kind, _text)
+    return make(schema, ids, name)
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema itself, where it is a reference or one of several."""
+    if "$ref" in schema:
+        schemas: dict[str, dict[str, Any]] = openapi_document()["components"]["schemas"]
+        return _resolved(schemas[schema["$ref"].rpartition("/")[2]])
+    for key in ("allOf", "anyOf", "oneOf"):
+        if key in schema:
+            return _resolved(schema[key][0])
+    return schema
+
+
+def _text(schema: dict[str, Any], ids: dict[str, str], name: str) -> str:
+    del ids, name
     if schema.get("format") == "date-time":
         return "2026-11-22T12:00:00.000Z"
-    return "x" * max(1, schema.get("minLength", 1))
+    least: int = schema.get("minLength", 1)
+    return "x" * max(1, least)
 
 
+_PLAIN: dict[str, _Make] = {
+    "integer": lambda schema, _ids, _name: schema.get("minimum", 1),
+    "number": lambda schema, _ids, _name: schema.get("minimum", 1),
+    "boolean": lambda _schema, _ids, _name: True,
+    "array": lambda schema, ids, name: [_value(schema.get("items", {}), ids, name)],
+    "object": lambda _schema, _ids, _name: {},
+}
 ALL = operations()

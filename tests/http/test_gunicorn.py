@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.ids import new_ulid
+from common.store.store import Store
 from tests.http.meta_webhooks import NUMBER, message, post, sign, to_wire, value
 from tests.http.web_setup import APP_SECRET, PATH, Server, connect_numbers, gunicorn, wait_until_live
 
@@ -122,3 +123,17 @@ def test_a_client_that_goes_away_in_the_middle_leaves_nothing(
         connection.recv(1000)  # the answer, or the end
     assert jobs_with(shared, "wamid.half") == []
     assert healthy.deliver(post(value(messages=[message("wamid.after")]))) == 200
+
+
+def test_production_warns_while_a_default_password_is_unchanged(
+    mongo_uri: str, database: Database[dict[str, Any]], tmp_path: Any
+) -> None:
+    users = Store(database).users
+    users.ensure("abhi@gmail.com", "hash", "USER", must_change_password=True)
+    users.ensure("ann@example.com", "hash", "USER", must_change_password=False)
+    for environment, is_warned in (("production", True), ("development", False)):
+        log = tmp_path / environment
+        with gunicorn(mongo_uri, database.name, log, APP_ENV=environment):
+            words = log.read_text()
+        assert ("account.default_password" in words) is is_warned, words
+        assert "ann@example.com" not in words

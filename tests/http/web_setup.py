@@ -29,6 +29,7 @@ APP_SECRET = "0f3a5c7e9b1d2f4a6c8e0b2d4f6a8c0e"
 BOTS_SECRET = "ff3a5c7e9b1d2f4a6c8e0b2d4f6a8cff"  # of the bot that has a Meta app of its own
 VERIFY_TOKEN = "wq83-jh2k-ppx0-77ab"
 PATH = "/api/webhook/whatsapp"
+JWT_SECRET = "kJ83hf72kd92nv74mx81bz65qp03lw48"
 BOT, BOT_WITH_SECRET = "bot-1", "bot-2"
 ENCRYPTION_KEYS = f"k1:{new_key()}"
 _START_SECONDS = 30.0
@@ -42,7 +43,7 @@ def settings_for(mongo_uri: str, database: str, **changes: Any) -> Settings:
         "meta_app_secret": APP_SECRET,
         "webhook_verify_token": VERIFY_TOKEN,
         "encryption_keys": ENCRYPTION_KEYS,
-        "jwt_secret": "kJ83hf72kd92nv74mx81bz65qp03lw48",
+        "jwt_secret": JWT_SECRET,
         "log_level": "ERROR",
     }
     return Settings(**{**given, **changes})
