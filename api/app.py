@@ -9,13 +9,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api.errors import register_errors
 from api.intake import Intake
+from api.live.hub import Hub
+from api.metrics import count_requests
 from api.numbers import Numbers
 from api.outage import Outage
+from api.request_slots import RequestSlots
 from api.resources import resources
 from api.rest.docs_page import register_docs
 from api.rest.limits import set_up_limits
 from api.rest.tokens import set_up_tokens
-from api.routes import health, webhook
+from api.routes import health, metrics, webhook
 from api.web import Web
 from common.errors import ConfigurationError
 from common.log import accept_request_id, configure_logging
@@ -36,6 +39,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    count_requests(app)
+    app.wsgi_app = RequestSlots(app.wsgi_app, settings.web_threads)  # type: ignore[method-assign]
     app.before_request(_begin)
     app.after_request(_finish)
     set_up_tokens(app, settings)
@@ -43,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     register_errors(app)
     app.register_blueprint(webhook.blueprint)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
     for routes in resources():
         app.register_blueprint(routes.blueprint)
     register_docs(app)
@@ -51,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _connect(app: Flask, settings: Settings) -> Web:
     mongo = PyMongo(
-        app, uri=settings.mongodb_uri, **client_options("web", pool_size=settings.web_threads + 4)
+        app, uri=settings.mongodb_uri, **client_options("web", pool_size=settings.web_all_threads + 4)
     )
     if mongo.cx is None:
         raise ConfigurationError("MONGODB_URI is not set")
@@ -66,6 +72,7 @@ def _connect(app: Flask, settings: Settings) -> Web:
         outage=Outage(store.ping),
         limits=set_up_limits(app, settings, store),
         keys=keys,
+        live=Hub(store, most=settings.web_streams, most_each=settings.streams_per_user),
     )
 
 

@@ -10,7 +10,9 @@ from api.chat import chat
 from api.command_line import open_store
 from api.doctor import doctor
 from api.jobs_command import jobs
+from api.keys_command import keys
 from api.play import play
+from api.retention_command import retention
 from api.seed import seed
 from common.store.indexes import Retention, ensure_indexes
 
@@ -19,12 +21,12 @@ from common.store.indexes import Retention, ensure_indexes
 def indexes() -> None:
     """Create missing indexes and bring retention times up to date; says what it did."""
     settings, store = open_store()
-    retention = Retention(
+    kept = Retention(
         done_jobs=settings.done_job_days,
         execution_logs=settings.execution_log_days,
         messages=settings.message_days,
     )
-    done = ensure_indexes(store.database, retention)
+    done = ensure_indexes(store.database, kept)
     for line in done:
         click.echo(f"  {line}")
     click.echo("All indexes are in place." if not done else f"{len(done)} changes made.")
@@ -33,6 +35,6 @@ def indexes() -> None:
 def create_app() -> Flask:
     """An application that holds the commands only (`FLASK_APP=api.cli`): no settings are read to list them."""
     app = Flask("api", static_folder=None)
-    for command in (indexes, seed, play, chat, jobs, bots, doctor):
+    for command in (indexes, seed, play, chat, jobs, keys, bots, retention, doctor):
         app.cli.add_command(command)
     return app

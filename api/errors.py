@@ -9,6 +9,7 @@ from flask import Flask, Response, g, jsonify
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from common.errors import AppError, ErrorCode, StoreUnavailable
+from common.metrics import count_database_error
 from common.store.paging import BadCursor
 from common.store.store import DatabaseError
 
@@ -69,6 +70,7 @@ def _bad_cursor(error: Exception) -> Response:
 
 def _database_error(error: Exception) -> Response:
     log.warning("database.unavailable", error=type(error).__name__)
+    count_database_error(error)
     response = _answer(
         ErrorCode.DATABASE_UNAVAILABLE,
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from typing import Any
 
-from api.default_passwords import warn_of_default_passwords
 from common.log import configure_logging
 from common.settings import load_settings
 
@@ -13,7 +15,7 @@ _settings = load_settings()
 bind = f"0.0.0.0:{_settings.port}"
 worker_class = "gthread"
 workers = _settings.web_processes
-threads = _settings.web_threads
+threads = _settings.web_all_threads
 worker_connections = 1000
 keepalive = 75  # seconds; longer than the idle time-out of usual proxies, so that they close first
 timeout = 60  # a worker process that gives no sign of life for so long is replaced
@@ -25,6 +27,25 @@ control_socket_disable = True
 worker_tmp_dir = None
 
 
+# Metrics of all processes together: each writes files here. Set before anything imports the library.
+_metrics_folder = tempfile.mkdtemp(prefix="flow-builder-metrics-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a process that ended has counted stays in the sums."""
+    del server
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - after the folder is set
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Leave nothing behind."""
+    del server
+    shutil.rmtree(_metrics_folder, ignore_errors=True)
+
+
 def on_starting(server: Any) -> None:
     """Send gunicorn's own words through our logs."""
     configure_logging(_settings, "web")
@@ -34,6 +55,11 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Once an installation, not once a process."""
+    """Live views end when their process is told to stop; it would wait for them otherwise."""
+    worker.wsgi.extensions["web"].live.stop_when(lambda: not worker.alive)
+    worker.wsgi.extensions["is_draining"] = lambda: not worker.alive
+    from api.default_passwords import warn_of_default_passwords  # noqa: PLC0415 - as above
+
+    # Once an installation, not once a process.
     if worker.age == 1:
         warn_of_default_passwords(worker.app.callable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.metrics import count_jobs
 from common.clock import utc_now
 from common.crashpoint import crashpoint
 from common.group_commit import GroupCommit
@@ -32,7 +33,7 @@ class Intake:
     def _write(self, groups: list[list[NewJob]]) -> None:
         jobs = [job for group in groups for job in group]
         with time_limit(TIMEOUT_SECONDS["web"]):
-            self._store.jobs.insert(jobs, utc_now())
+            count_jobs(len(jobs), self._store.jobs.insert(jobs, utc_now()))
             crashpoint("W3")
             # Duplicates wake too: the first one's wake-up may have died with its process.
             self._store.lanes.wake(job.lane for job in jobs if job.lane is not None)

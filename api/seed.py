@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
 from api.command_line import open_store
+from api.examples import read_example
 from common.flow.definition import load_flow
-from common.model.bots import Trigger
+from common.model.flow_settings import Match, Trigger
 from common.model.issues import Severity
 from common.model.values import Value
 from common.secrets import KeyRing, hash_password
 from common.settings import Settings
 from common.store.store import Store
-
-EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
 # As the owner asked for them; production makes their owners change the password first.
 USERS = (("admin@gmail.com", "ADMIN"), ("abhi@gmail.com", "USER"))
@@ -45,22 +42,22 @@ class SampleFlow:
     """A flow of the sample bot. The first one is what a new conversation starts with."""
 
     name: str
-    file: str
+    example: str
     description: str
     triggers: tuple[Trigger, ...] = ()
 
 
 FLOWS = (
-    SampleFlow("Welcome menu", "welcome-menu.json", "Greets, and leads to hours, orders and a person."),
+    SampleFlow("Welcome menu", "welcome-menu", "Greets, and leads to hours, orders and a person."),
     SampleFlow(
         "Lead capture",
-        "lead-capture.json",
+        "lead-capture",
         "Asks for name and e-mail, checks them, and hands the lead to the CRM.",
-        (Trigger("lead"), Trigger("quote", "CONTAINS")),
+        (Trigger("lead"), Trigger("quote", Match.CONTAINS)),
     ),
     SampleFlow(
         "AI support",
-        "ai-support.json",
+        "ai-support",
         "Answers questions with AI until the customer is helped or wants a person.",
         (Trigger("support"), Trigger("help")),
     ),
@@ -101,11 +98,13 @@ def _bot(store: Store, settings: Settings, user_id: str) -> None:
         flow_id, is_new = bots.ensure_flow(bot_id, sample.name, sample.description, sample.triggers)
         _say(f"flow {sample.name}", is_new=is_new)
         if not bots.has_live_version(flow_id):
-            data = read_example(sample.file)
-            bots.put_live(
+            data = _example(sample.example)
+            store.deployments.put_live(
                 flow_id, {**data, "flowId": flow_id, "botId": bot_id}, deployed_by=user_id, note="seeded"
             )
             _say(f"flow {sample.name} put live", is_new=True)
+        if store.flows.ensure_draft(flow_id, by=user_id):
+            _say(f"draft of flow {sample.name}", is_new=True)
         bots.ensure_active_flow(bot_id, flow_id)  # the first one
 
 
@@ -116,11 +115,11 @@ def _variables(settings: Settings) -> dict[str, Value]:
     return {**VARIABLES, "crmUrl": crm, "crmToken": "local-crm-token"}
 
 
-def read_example(name: str) -> dict[str, Any]:
+def _example(name: str) -> dict[str, Any]:
     """A flow of docs/examples. Raises ClickException where it is not fit to run."""
-    data = json.loads((EXAMPLES / name).read_text(encoding="utf-8"))
+    data = read_example(name)
     errors = [issue.message for issue in load_flow(data, name).issues if issue.severity is Severity.ERROR]
-    if errors or not isinstance(data, dict):
+    if errors or data is None:
         raise click.ClickException(f"{name} cannot be run: {'; '.join(errors)}")
     return data
 

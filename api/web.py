@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.intake import Intake
+from api.live.hub import Hub
 from api.numbers import Numbers
 from api.outage import Outage
 from api.rest.limits import Limits
@@ -24,3 +25,4 @@ class Web:
     outage: Outage
     limits: Limits
     keys: KeyRing
+    live: Hub

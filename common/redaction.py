@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
@@ -99,6 +100,15 @@ def shorten_phone(phone: str) -> str:
     """A phone number that tells two customers apart and calls neither: "+49…123"."""
     digits = "".join(character for character in phone if character.isdigit())
     return f"+{digits[:2]}…{digits[-3:]}"
+
+
+def place_of(url: str) -> str:
+    """Scheme, host and path of an address: where a call went, without what it was told."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return REDACTED
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _blacken(found: re.Match[str]) -> str:

@@ -89,6 +89,11 @@ class KeyRing:
         return _split(stored)[0] != self.current
 
 
+def key_of(stored: str) -> str:
+    """The name of the key that encrypted it. Raises DecryptionError where it is no secret."""
+    return _split(stored)[0]
+
+
 def new_key() -> str:
     """A fresh key as the setting takes it, without its name."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()

@@ -67,7 +67,16 @@ class Settings:
 
     port: int = _setting(5000, "Port of the web process.", least=1, most=65535)
     web_processes: int = _setting(2, "Web processes.", least=1, most=64)
-    web_threads: int = _setting(16, "Threads of each web process.", least=1, most=256)
+    web_threads: int = _setting(16, "Threads of each web process for requests.", least=1, most=256)
+    web_streams: int = _setting(
+        16,
+        "Live views (open streams of events) that each web process serves at most, each on a thread of its own.",
+        least=1,
+        most=256,
+    )
+    streams_per_user: int = _setting(
+        6, "Live views that one user may have open in each web process.", least=1, most=256
+    )
     trusted_proxies: int = _setting(
         0, "Proxies in front whose X-Forwarded-For is believed; 0: none.", least=0, most=10
     )
@@ -191,12 +200,31 @@ class Settings:
     )
     http_max_bytes: int = _setting(MIB, "Largest answer that the API node reads.", least=KIB, most=15 * MIB)
 
+    metrics_token: str = _setting(
+        "",
+        "Whoever asks the web process for /metrics shows it as a bearer token. Without one, there are no metrics in "
+        "production, and only local ones elsewhere.",
+        is_secret=True,
+    )
+    metrics_host: str = _setting(
+        "127.0.0.1", "Address at which workers and timers answer /metrics, to anybody who can reach it."
+    )
+    worker_metrics_port: int = _setting(
+        0, "Port for the metrics of workers, one more for each further process; 0: none.", least=0, most=65_000
+    )
+    timer_metrics_port: int = _setting(0, "Port for the metrics of the timer; 0: none.", least=0, most=65_000)
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "INFO", "Least level that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )
     log_format: Literal["auto", "json", "text"] = _setting(
         "auto", "auto: JSON in production, text elsewhere.", choices=("auto", "json", "text")
     )
+
+    @property
+    def web_all_threads(self) -> int:
+        """Streams come on top: however many are open, requests have their threads."""
+        return self.web_threads + self.web_streams
 
     @property
     def is_production(self) -> bool:

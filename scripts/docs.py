@@ -12,6 +12,7 @@ from typing import Final, get_type_hints
 from common.errors import ErrorCode
 from common.settings import KIB, MIB, Settings
 from scripts.api_docs import api_page
+from scripts.check_docs import checks_page
 from scripts.node_docs import nodes_page
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -37,12 +38,23 @@ ERRORS_EXPLAINED: Final = {
     ErrorCode.REVISION_CONFLICT: "Somebody saved meanwhile. `fields` has `revision`, `savedBy` and `savedAt`.",
     ErrorCode.ALREADY_EXISTS: "Something of this name, number or address is there already.",
     ErrorCode.CONFLICT: "The thing is not in a state that allows this; the message says what to do.",
+    ErrorCode.NOT_DEPLOYABLE: "The flow cannot go live yet. `fields` has the `preconditions` and the `issues` to mend.",
+    ErrorCode.DEPLOY_LOCKED: "Deploys are locked; `fields` has `reason`, `by`, `at` and `until`.",
+    ErrorCode.TRIGGER_CONFLICT: "Another flow of the bot has this trigger; `fields` has `flowId`, `flowName` and which.",
+    ErrorCode.TOO_MANY_STREAMS: "You, or all users together, have too many live views open. Close one.",
+    ErrorCode.CONTROL_REFUSED: "The conversation does not allow it as it stands; the message says why.",
+    ErrorCode.FLOW_IN_USE: "The flow is what conversations begin with, or others hand over to it. `fields` says which.",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The `Idempotency-Key` came with another request before.",
     ErrorCode.STILL_RUNNING: "The first request with this `Idempotency-Key` is not done yet. Try again shortly.",
     ErrorCode.RATE_LIMITED: "Too many requests. `Retry-After` says in how many seconds to go on.",
     ErrorCode.METHOD_NOT_ALLOWED: "The route exists, but not for this HTTP method.",
     ErrorCode.TOO_LARGE: "The body is larger than `MAX_BODY_BYTES`.",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The body has another content type than the route takes.",
+    ErrorCode.WHATSAPP_REFUSED: "WhatsApp does not let the bot work with these credentials; nothing was stored. "
+    "`fields.steps` has everything that was looked at.",
+    ErrorCode.WHATSAPP_UNREACHABLE: "WhatsApp's Graph API gave no usable answer; nothing was stored. Try again.",
+    ErrorCode.OPENAI_REFUSED: "OpenAI does not accept the API key; nothing was stored. The message has its words.",
+    ErrorCode.OPENAI_UNREACHABLE: "OpenAI gave no usable answer; nothing was stored. Try again.",
     ErrorCode.DATABASE_UNAVAILABLE: "The database did not answer in time. Try again; Meta does so by itself.",
     ErrorCode.INTERNAL: "A fault of ours. The log has the details under the request id.",
 }
@@ -75,6 +87,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_page,
     "errors": errors_page,
     "nodes": lambda: nodes_page(NOTE),
+    "checks": lambda: checks_page(NOTE),
     "api": lambda: api_page(NOTE),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common.gateways.whatsapp.results import SenderAccount
 from common.model.bots import WhatsAppAccount
+from common.model.encrypted_fields import ACCESS_TOKEN
 from common.secrets import KeyRing, SecretError
 
 
@@ -18,7 +19,7 @@ class AccessTokens:
         """The account as the gateway takes it; None where its token cannot be decrypted."""
         known = self._known.get(account.account_id)
         if known is None or known[0] != account.access_token:
-            context = f"whatsapp_accounts:{account.account_id}:accessToken"
+            context = ACCESS_TOKEN.context(account.account_id)
             try:
                 known = (account.access_token, self._keys.decrypt(account.access_token, context))
             except SecretError:

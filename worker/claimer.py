@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from common.settings import Settings
 from common.store.jobs import job_from_document
 from common.store.lanes import Lease
 from common.store.store import DatabaseError, Store
+from worker import metrics
 from worker.directory import Directory
 from worker.held_lane import HeldLane
 from worker.inbound import Inbound, read_message
@@ -65,6 +67,7 @@ class Claimer:
         except Exception as error:  # a border: one lane that cannot be read, not all that came with it
             log.exception("lane.load_failed", error=type(error).__name__)
             self._load_apart(conversations)
+        metrics.count_claims(leases)
         log.info(
             "lane.claimed",
             count=len(lanes),
@@ -134,7 +137,11 @@ class Claimer:
             bot_id = _bot_id(lane, contacts)
             lane.bot = bots.get(bot_id) if bot_id else None
             lane.contact = contacts.get(contact_id)
+            if lane.bot is None:  # deleted: nothing is left to do but to say so of its jobs
+                continue
             lane.stored = sessions[channel_of(lane.name)].get(contact_id)
+            self._end_pause(lane.contact)
+            lane.mind_answer()
             lane.outbox.extend(unsent.get(lane.name, ()))
             if lane.lease.interruptions >= self._settings.job_max_attempts and lane.jobs:
                 self._bury(lane)
@@ -142,12 +149,16 @@ class Claimer:
                 self._open_window(lane, lane.contact)
         self._meet(lanes)
 
+    def _end_pause(self, contact: Contact | None) -> None:
+        """A pause of the bot that was set to end by now is over; the next turn writes that down."""
+        if contact is not None and contact.paused_until and contact.paused_until <= self._clock.now():
+            contact.bot_paused_at = contact.bot_paused_by = contact.paused_until = None
+
     def _open_window(self, lane: HeldLane, contact: Contact) -> None:
         """What waits to be sent goes before the messages that wait to be worked on, but these open the window."""
         for inbound in self._inbound(lane):
-            said_at = inbound.message.sent_at
             if inbound.message.kind is not MessageKind.PASSIVE:
-                contact.last_inbound_at = max(said_at, contact.last_inbound_at or said_at)
+                contact.heard_from(inbound.message.sent_at, inbound.phone_number_id)
 
     def _meet(self, lanes: Sequence[HeldLane]) -> None:
         """Contacts seen for the first time, or under a further id: whose are these ids already?"""
@@ -168,7 +179,8 @@ class Claimer:
             self._introduce(lane, {alias: new[bot_id][alias] for alias in aliases})
 
     def _aliases(self, lane: HeldLane) -> list[str]:
-        return [alias for one in self._inbound(lane) for alias in (*one.sender.aliases, *one.other_aliases)]
+        heard = [alias for one in self._inbound(lane) for alias in (*one.sender.aliases, *one.other_aliases)]
+        return heard + _controlled(lane)
 
     def _inbound(self, lane: HeldLane) -> list[Inbound]:
         now = self._clock.now()
@@ -187,7 +199,7 @@ class Claimer:
         lane.foreign_aliases = frozenset(others)
         if lane.contact is not None or lane.bot is None:
             return
-        aliases = next((one.sender.aliases for one in self._inbound(lane)), ())
+        aliases = next((one.sender.aliases for one in self._inbound(lane)), tuple(_controlled(lane)[:1]))
         owner = next((others[alias] for alias in aliases if alias in others), None)
         if owner is not None:
             self._forward(lane, owner)
@@ -220,3 +232,15 @@ def _bot_id(lane: HeldLane, contacts: dict[str, Contact]) -> str | None:
     if contact is not None:
         return contact.bot_id
     return next((job.bot_id for job in lane.jobs if job.bot_id is not None), None)
+
+
+def _controlled(lane: HeldLane) -> list[str]:
+    """The aliases under which a person's controls name this lane's contact."""
+    found = []
+    for job in lane.jobs:
+        if job.kind is JobKind.CONTROL:
+            try:
+                found.append(str(json.loads(job.payload)["contact"]["alias"]))
+            except (ValueError, KeyError, TypeError):
+                continue  # its own turn will say what is wrong with it
+    return found

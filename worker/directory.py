@@ -6,14 +6,24 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from common.flow.definition import LoadedFlow, load_flow
 from common.model.bots import BotConfig
 from common.store.store import Store
+from common.store.test_versions import PREFIX
 
 # A deploy is followed by every worker within this time.
 _FRESH_SECONDS = 1.0
 _MOST_FLOWS = 500
+
+
+class KnownFlow(NamedTuple):
+    """A version as workers know it: its flow's id, what can run of it, and its number within the flow."""
+
+    flow_id: str
+    loaded: LoadedFlow
+    number: int
 
 
 class Directory:
@@ -23,7 +33,7 @@ class Directory:
         self._store = store
         self._bots: dict[str, BotConfig] = {}
         self._checked_at: dict[str, float] = {}
-        self._flows: OrderedDict[str, tuple[str, LoadedFlow]] = OrderedDict()
+        self._flows: OrderedDict[str, KnownFlow] = OrderedDict()
         self._lock = threading.Lock()
 
     def bots(self, bot_ids: Iterable[str]) -> dict[str, BotConfig]:
@@ -43,9 +53,9 @@ class Directory:
             return {bot_id: self._bots[bot_id] for bot_id in wanted if bot_id in self._bots}
 
     def _is_stopped(self, bot_id: str) -> bool:
-        """Whether this bot waits to be reconnected: then look each time, or its lanes would be parked once more."""
+        """Whether this bot waits to be (re)connected: then look each time, or its lanes would be parked once more."""
         bot = self._bots.get(bot_id)
-        return bot is not None and bot.account is not None and bot.account.stopped_for is not None
+        return bot is not None and (bot.account is None or bot.account.stopped_for is not None)
 
     def forget(self, bot_id: str) -> None:
         """Look this bot up again the next time."""
@@ -68,19 +78,20 @@ class Directory:
                 else:
                     self._bots[bot_id] = bot
 
-    def flow(self, version_id: str) -> tuple[str, LoadedFlow] | None:
-        """The flow id and the compiled flow of a version; None where there is no such version."""
+    def flow(self, version_id: str) -> KnownFlow | None:
+        """A version, compiled; None where there is no such version."""
         with self._lock:
             known = self._flows.get(version_id)
             if known is not None:
                 self._flows.move_to_end(version_id)
                 return known
-        version = self._store.bots.version(version_id)
+        is_test = version_id.startswith(PREFIX)
+        version = (self._store.test_versions.find if is_test else self._store.bots.version)(version_id)
         if version is None:
             return None
-        loaded = (version.flow_id, load_flow(version.flow_data, version_id))
+        known = KnownFlow(version.flow_id, load_flow(version.flow_data, version_id), version.number)
         with self._lock:
-            self._flows[version_id] = loaded
+            self._flows[version_id] = known
             while len(self._flows) > _MOST_FLOWS:
                 self._flows.popitem(last=False)
-        return loaded
+        return known

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from common.model.contacts import Sender, sender_of, usable_id
+from common.model.bots import LiveFlow
+from common.model.contacts import Channel, Sender, channel_of, sender_of, usable_id
 from common.model.events import InboundMessage, MessageKind
 from common.model.jobs import Job
 
@@ -24,12 +25,17 @@ _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message with its sender. `other_aliases` are further ids that a system message says are theirs."""
+    """A message with its sender. `other_aliases` are further ids that a system message says are theirs.
+
+    `tested` is the flow version that a test's message begins with, unless its conversation has begun.
+    """
 
     message: InboundMessage
     sender: Sender
     profile_name: str
+    phone_number_id: str | None = None
     other_aliases: tuple[str, ...] = ()
+    tested: LiveFlow | None = None
 
 
 def read_message(job: Job, now: datetime) -> Inbound:
@@ -39,6 +45,8 @@ def read_message(job: Job, now: datetime) -> Inbound:
     kind, text, button_id = _content(element)
     type_name = element.get("type")
     profile_name = payload["profile"].get("name")
+    is_test = channel_of(job.lane) is Channel.SIMULATOR
+    test = payload["test"] if is_test and isinstance(payload.get("test"), dict) else {}
     return Inbound(
         message=InboundMessage(
             message_id=element["id"],
@@ -48,9 +56,11 @@ def read_message(job: Job, now: datetime) -> Inbound:
             button_id=_clean(button_id)[:_MOST_ID_CHARACTERS] if button_id is not None else None,
             type=_clean(type_name)[:40] if isinstance(type_name, str) else "unknown",
         ),
-        sender=sender_of(element),
+        sender=replace(sender_of(element), simulated_as=test.get("alias")),
         profile_name=_clean(profile_name)[:200] if isinstance(profile_name, str) else "",
-        other_aliases=_other_aliases(element),
+        phone_number_id=None if is_test else job.phone_number_id,
+        other_aliases=() if is_test else _other_aliases(element),
+        tested=LiveFlow(test["flowId"], test["versionId"]) if test.get("versionId") else None,
     )
 
 

@@ -18,6 +18,7 @@ from common.model.contacts import is_status_lane
 from common.settings import Settings
 from common.store.store import DatabaseError, Store
 from common.store.wakeups import Wakeups
+from worker import metrics
 from worker.claimer import JOBS_EACH, Claimer
 from worker.directory import Directory
 from worker.effects.callers import make_callers
@@ -28,6 +29,7 @@ from worker.later import Later
 from worker.outbox import Outbox
 from worker.runner import Runner
 from worker.statuses import Statuses
+from worker.tally import Tally
 
 log = structlog.get_logger()
 
@@ -49,6 +51,7 @@ class JobWorker:
         clock = DatabaseClock()
         directory = Directory(store)
         self._later = Later()
+        self._tally = Tally(store)
         self._keeper = Keeper(store, owner, settings.lease_seconds)
         self._outbox = Outbox(
             store=store,
@@ -57,6 +60,7 @@ class JobWorker:
             clock=clock,
             keeper=self._keeper,
             later=self._later,
+            tally=self._tally,
             done=self.route,
         )
         self._effects = Effects(
@@ -77,7 +81,7 @@ class JobWorker:
             done=self.route,
         )
         self._claimer = Claimer(store, directory, settings, clock, self._keeper)
-        self._statuses = Statuses(store)
+        self._statuses = Statuses(store, self._tally)
         self._wakeups = Wakeups(store.database, settings.poll_max_seconds)
         self._runners = [
             threading.Thread(target=self._run_turns, name=f"turns-{number}", daemon=True)
@@ -90,7 +94,7 @@ class JobWorker:
 
     def run(self) -> None:
         """Work until told to stop, then finish and hand back, in `stop_seconds` at most."""
-        for part in (self._later, self._keeper, self._outbox):
+        for part in (self._later, self._keeper, self._outbox, self._tally):
             part.start()
         for thread in self._runners:
             thread.start()
@@ -105,7 +109,7 @@ class JobWorker:
             self._keeper.drop(lane, "lost")
         elif lane.outbox:
             self._outbox.submit(lane)
-        elif lane.answer is not None:
+        elif lane.answer is not None or (lane.overtaking_job() is not None and not self._stopping.is_set()):
             self._run_soon(lane)
         elif lane.waits_for_call and self._stopping.is_set():
             self._keeper.give_back(lane, "stopping")  # its next holder makes the call
@@ -139,6 +143,7 @@ class JobWorker:
                 if not lanes:
                     self._wakeups.wait()
             except DatabaseError as error:
+                metrics.count_database_error(error)
                 log.warning("worker.database_away", error=type(error).__name__)
                 self._stopping.wait(_PAUSE_SECONDS)
             except Exception as error:  # the lane loop's border
@@ -196,6 +201,7 @@ class JobWorker:
         try:
             self._statuses.apply([job for lane in lanes for job in lane.jobs])
         except DatabaseError as error:
+            metrics.count_database_error(error)
             for lane in lanes:
                 self._keeper.give_back(lane, f"{type(error).__name__} while applying statuses")
             return
@@ -219,4 +225,5 @@ class JobWorker:
             self._ready_changed.notify_all()
         self._keeper.wait_until_empty(1.0)
         self._keeper.close()
+        self._tally.close()
         log.info("worker.stopped", held=self._keeper.count())

@@ -11,6 +11,7 @@ import structlog
 from common.model.parking import ParkedFor
 from common.store.lanes import Lease
 from common.store.store import DatabaseError, Store
+from worker import metrics
 from worker.batch_writer import BatchWriter
 from worker.held_lane import HeldLane
 
@@ -29,6 +30,7 @@ class Keeper:
         self._is_closed = False
         self._releases: BatchWriter[tuple[HeldLane, bool]] = BatchWriter("release", self._release_all)
         self._parks: BatchWriter[tuple[HeldLane, float, ParkedFor]] = BatchWriter("park", self._park_all)
+        metrics.LANES_HELD.set_function(self.count)
         self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -99,6 +101,7 @@ class Keeper:
 
     def drop(self, lane: HeldLane, why: str) -> None:
         """Forget a lane that is ours no longer."""
+        metrics.LANES_LOST.inc()
         log.warning("lane.lost", lane=lane.name, fence=lane.lease.fence, why=why)
         self._forget([lane])
 
@@ -114,10 +117,14 @@ class Keeper:
         # Forget first: from the moment of the write on, this process may claim the lane anew.
         self._forget(lanes)
         has_more = frozenset(lane.name for lane, more in releases if more)
+        needless = [lane.lease for lane in lanes if lane.is_needless and lane.name not in has_more]
         try:
+            self._store.lanes.remove(needless)
+            # Also those that were removed: a lane that was woken meanwhile is still there.
             self._store.lanes.release([lane.lease for lane in lanes], has_more=has_more)
         except DatabaseError as error:
             # Their leases end by themselves; nothing is lost but time.
+            metrics.count_database_error(error)
             log.warning("lane.release_failed", error=type(error).__name__, count=len(lanes))
 
     def _park_all(self, parks: list[tuple[HeldLane, float, ParkedFor]]) -> None:
@@ -129,6 +136,7 @@ class Keeper:
             try:
                 self._store.lanes.park(entries)
             except DatabaseError as error:
+                metrics.count_database_error(error)
                 log.warning("lane.park_failed", error=type(error).__name__, count=len(parks))
             else:
                 for lane, seconds, why in parks:
@@ -163,4 +171,5 @@ class Keeper:
             try:
                 self._renew(lanes)
             except DatabaseError as error:
+                metrics.count_database_error(error)
                 log.warning("lane.renewal_failed", error=type(error).__name__, count=len(lanes))

@@ -20,6 +20,7 @@ from common.log import configure_logging
 from common.settings import Settings, load_settings
 from common.store.database import Role, check_replica_set, connect
 from common.store.store import DatabaseError, Store
+from worker import metrics
 from worker.timer_worker import TimerWorker
 
 log = structlog.get_logger()
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         kind = "worker" if arguments[0] == "jobs" else "timer"
         configure_logging(settings, kind)
         if kind == "worker" and settings.worker_processes > 1 and "--alone" not in arguments:
-            return _supervise(settings.worker_processes)
+            return _supervise(settings.worker_processes, settings.worker_metrics_port)
         return _run(kind, settings)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
@@ -77,6 +78,7 @@ def _run(kind: str, settings: Settings) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    metrics.serve(settings, kind)
     _wait_for_database(store, stopped)
     heart = threading.Thread(target=_beat, args=(store, owner, kind, stopped), daemon=True)
     heart.start()
@@ -130,11 +132,19 @@ def _try(action: Callable[[], None]) -> None:
         log.warning("heartbeat.failed", error=type(error).__name__)
 
 
-def _supervise(count: int) -> int:
-    """Keep so many worker processes running; pass on the signal to stop, and wait for them."""
+def _supervise(count: int, metrics_port: int) -> int:
+    """Keep so many worker processes running; pass on the signal to stop, and wait for them.
+
+    Each serves its metrics at a port of its own, from `metrics_port` (0: none) on.
+    """
     stopped = threading.Event()
     command = [sys.executable, "-m", "worker", "jobs", "--alone"]
-    processes: list[subprocess.Popen[bytes]] = [subprocess.Popen(command) for _ in range(count)]  # noqa: S603 - our own command
+
+    def start(place: int) -> subprocess.Popen[bytes]:
+        port = metrics_port + place if metrics_port else 0
+        return subprocess.Popen(command, env={**os.environ, "WORKER_METRICS_PORT": str(port)})  # noqa: S603 - our own command
+
+    processes = [start(place) for place in range(count)]
 
     def stop(number: int, _frame: object) -> None:
         stopped.set()
@@ -149,5 +159,5 @@ def _supervise(count: int) -> int:
         for place, process in enumerate(processes):
             if process.poll() is not None and not stopped.is_set():
                 log.error("worker.ended", pid=process.pid, status=process.returncode)
-                processes[place] = subprocess.Popen(command)  # noqa: S603 - our own command
+                processes[place] = start(place)
     return max(process.wait() for process in processes)

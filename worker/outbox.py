@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -30,53 +29,44 @@ from common.gateways.whatsapp.results import (
     SendResult,
     Unknown,
 )
-from common.gateways.whatsapp.window import is_window_open
 from common.ids import new_ulid
 from common.model.bots import WhatsAppAccount
 from common.model.contacts import Contact
 from common.model.outbox import MessageStatus
 from common.model.pair_pace import PairPace
 from common.model.parking import ParkedFor
+from common.model.reply_window import why_unsendable
 from common.secrets import KeyRing
 from common.settings import Settings
-from common.store.messages import (
+from common.store.marks import (
     Mark,
-    OutboxMessage,
     mark_accepted,
     mark_failed,
     mark_requeued,
     mark_sending,
     mark_unknown,
 )
+from common.store.messages import OutboxMessage
 from common.store.store import DatabaseError, Store
+from worker import metrics
 from worker.access_tokens import AccessTokens
-from worker.batch_writer import BatchWriter
 from worker.held_lane import HeldLane
 from worker.keeper import Keeper
 from worker.later import Later
+from worker.mark_writer import MarkWrite, MarkWriter
+from worker.tally import Tally
 from worker.unknown_sends import UnknownSends
 
 log = structlog.get_logger()
 
 # How often a stopped bot's lanes look whether it was reconnected (being reconnected wakes them at once).
 _STOPPED_SECONDS = 60.0
+# Every process follows a new connection within this time.
+_RECONNECTED_SECONDS = 1.0
 # Waits shorter than this are sat out here; for longer ones the lane is handed back.
 _SHORT_SECONDS = 2.0
 # A lease must last this much longer than a POST may take, or it is renewed first.
 _LEASE_MARGIN_SECONDS = 2.0
-# Between the tries to write what became of messages while the database is away; an election takes seconds.
-_WRITE_PAUSES_SECONDS = (0.1, 0.5, 1.0, 2.0)
-_WINDOW_CLOSED = 131047
-
-
-@dataclass(slots=True)
-class _Write:
-    """A mark to be written, and what follows. `attempt_id`: a SENDING mark that must have applied."""
-
-    lane: HeldLane
-    mark: Mark
-    then: Callable[[], None]
-    attempt_id: str | None = None
 
 
 class Outbox:
@@ -91,6 +81,7 @@ class Outbox:
         clock: DatabaseClock,
         keeper: Keeper,
         later: Later,
+        tally: Tally,
         done: Callable[[HeldLane], None],
     ) -> None:
         self._store = store
@@ -105,7 +96,7 @@ class Outbox:
         # Meta counts per number, whatever number of processes sends for it.
         self._pace = NumberPace(settings.number_per_second / settings.worker_processes)
         self._random = random.Random()  # noqa: S311 - jitter
-        self._writer: BatchWriter[_Write] = BatchWriter("outbox", self._write_marks)
+        self._writer = MarkWriter("outbox", store, keeper, tally)
         self._pool = ThreadPoolExecutor(settings.worker_send_threads, thread_name_prefix="send")
 
     def start(self) -> None:
@@ -150,8 +141,8 @@ class Outbox:
             self._keeper.park(lane, _STOPPED_SECONDS, ParkedFor.BOT_STOPPED)
             return
         now = self._clock.now()
-        if not is_window_open(contact.last_inbound_at, now):
-            self._give_up(lane, message, _WINDOW_CLOSED, "The 24-hour window of this contact is closed.")
+        if (objection := why_unsendable(contact, account.phone_number_id, now)) is not None:
+            self._give_up(lane, message, *objection)
             return
         wait = self._pair_wait(lane, contact, now)
         if wait <= _SHORT_SECONDS:
@@ -181,7 +172,7 @@ class Outbox:
         message.attempts += 1
         message.status = MessageStatus.SENDING
         self._writer.put(
-            _Write(
+            MarkWrite(
                 lane,
                 mark_sending(message.message_id, message.attempt_id, now),
                 then=lambda: self._post_soon(lane, message, account, contact),
@@ -230,6 +221,7 @@ class Outbox:
     def _settle(self, lane: HeldLane, message: OutboxMessage, result: SendResult, took_ms: float) -> None:
         match result:
             case Accepted():
+                metrics.count_accepted(took_ms / 1000)
                 log.info(
                     "send.accepted",
                     lane=lane.name,
@@ -238,11 +230,14 @@ class Outbox:
                     duration_ms=round(took_ms, 1),
                     request_id=message.request_id,
                 )
-                self._write(lane, mark_accepted(message.message_id, result.wamid), lambda: self._sent(lane))
+                mark = mark_accepted(message.message_id, result.wamid)
+                self._write(lane, mark, lambda: self._sent(lane))
             case NotSent():
+                metrics.SENDS.labels("not_sent").inc()
                 delay = transport_retry_delay(message.attempts, self._random.random)
                 self._again(lane, message, delay, None, result.reason)
             case Unknown():
+                metrics.SENDS.labels("unknown").inc()
                 log.warning(
                     "send.unknown", lane=lane.name, message_id=message.message_id, reason=result.reason
                 )
@@ -255,6 +250,8 @@ class Outbox:
                 self._refused(lane, message, result)
 
     def _refused(self, lane: HeldLane, message: OutboxMessage, refused: Refused) -> None:
+        metrics.SENDS.labels("refused").inc()
+        metrics.SEND_REFUSALS.labels(refused.action.value).inc()
         log.warning(
             "send.refused",
             lane=lane.name,
@@ -293,13 +290,18 @@ class Outbox:
         reason = f"{refused.code}: {refused.details}"[:500]
 
         def park() -> None:
+            is_stopped = True
             try:
-                self._store.bots.stop_sending(account.bot_id, reason)
+                is_stopped = self._store.bots.stop_sending(account.bot_id, reason, used=account)
             except DatabaseError as error:
                 log.warning("bot.stop_failed", bot=account.bot_id, error=type(error).__name__)
-            self._keeper.park(lane, _STOPPED_SECONDS, ParkedFor.BOT_STOPPED)
+            if is_stopped:
+                log.error("bot.stopped", bot=account.bot_id, reason=reason)
+                self._keeper.park(lane, _STOPPED_SECONDS, ParkedFor.BOT_STOPPED)
+            else:  # connected anew meanwhile: once more, as soon as this process knows
+                log.info("bot.reconnected", bot=account.bot_id)
+                self._keeper.park(lane, _RECONNECTED_SECONDS, ParkedFor.RETRY_SEND)
 
-        log.error("bot.stopped", bot=account.bot_id, reason=reason)
         self._write(lane, mark_requeued(message.message_id, reason, message.attempt_id), park)
 
     def _again(
@@ -316,10 +318,10 @@ class Outbox:
             self._write(lane, mark, lambda: self._later.call(delay, lambda: self.submit(lane)))
 
     def _give_up(self, lane: HeldLane, message: OutboxMessage, code: int | str, reason: str) -> None:
+        metrics.SENDS_GIVEN_UP.inc()
         log.warning("send.gave_up", lane=lane.name, message_id=message.message_id, code=code, reason=reason)
-        self._write(
-            lane, mark_failed(message.message_id, code, reason, message.attempt_id), lambda: self._sent(lane)
-        )
+        mark = mark_failed(message.message_id, code, reason, message.attempt_id)
+        self._write(lane, mark, lambda: self._sent(lane))
 
     def _sent(self, lane: HeldLane) -> None:
         crashpoint("K7")
@@ -346,6 +348,7 @@ class Outbox:
         except DatabaseError as error:
             self._keeper.give_back(lane, f"{type(error).__name__} while deciding")
             return
+        metrics.SEND_DECISIONS.labels("resent" if repeats else "held").inc()
         log.warning(
             "send.repeated" if repeats else "send.left_unknown",
             lane=lane.name,
@@ -364,35 +367,4 @@ class Outbox:
     # Writing
 
     def _write(self, lane: HeldLane, mark: Mark, then: Callable[[], None]) -> None:
-        self._writer.put(_Write(lane, mark, then))
-
-    def _write_marks(self, writes: list[_Write]) -> None:
-        lost = self._write_through(writes)
-        if lost is None:
-            for write in writes:
-                self._keeper.give_back(write.lane, "database away while sending")
-            return
-        for write in writes:
-            if write.attempt_id in lost:
-                self._keeper.give_back(write.lane, "the message is not waiting to be sent any more")
-            else:
-                write.then()
-
-    def _write_through(self, writes: list[_Write]) -> set[str] | None:
-        """Write over a fail-over, if it is a short one; returns the attempts that may not be made (None: failed).
-
-        Worth some patience: who takes the lane next could only guess whether the message was sent. Marks may be
-        written twice, and those of a holder that is too late by now match nothing.
-        """
-        marks = [write.mark for write in writes]
-        begun = [write.attempt_id for write in writes if write.attempt_id]
-        for pause in (*_WRITE_PAUSES_SECONDS, None):
-            try:
-                if self._store.messages.write(marks) == len(marks):
-                    return set()
-                return set(begun) - self._store.messages.sending(begun)
-            except DatabaseError as error:
-                log.warning("outbox.write_failed", error=type(error).__name__, count=len(writes))
-            if pause is not None:
-                time.sleep(pause)
-        return None
+        self._writer.put(MarkWrite(lane, mark, then))

@@ -7,6 +7,7 @@ lane, so that one bad conversation costs the others nothing. If the database is 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,12 +15,17 @@ import structlog
 
 from common.clock import DatabaseClock
 from common.crashpoint import crashpoint
-from common.model.jobs import Job
+from common.model.control import ControlOutcome
+from common.model.jobs import Job, JobKind
 from common.model.parking import ParkedFor
 from common.settings import Settings
 from common.store.errors import is_duplicate, is_unstorable
+from common.store.jobs import job_from_document
 from common.store.store import DatabaseError, Store
 from common.store.turns import Conflict, LeaseLost
+from worker import metrics
+from worker.claimer import JOBS_EACH
+from worker.control_turn import compute_control
 from worker.directory import Directory
 from worker.effects.scheduler import MOST_STARTS
 from worker.held_lane import HeldLane
@@ -30,6 +36,8 @@ from worker.turn import CannotRun, ComputedTurn, TurnSettings, compute, compute_
 
 log = structlog.get_logger()
 
+# How a job ends whose bot was deleted before its turn came.
+BOT_DELETED = "bot_deleted"
 # A lease must have this much left for an answer to be kept through a failed commit.
 _KEEP_SECONDS = 3.0
 
@@ -70,20 +78,46 @@ class Runner:
 
     def run(self, lanes: list[HeldLane]) -> None:
         """The next turn of each of these lanes."""
+        self._look_for_controls([lane for lane in lanes if lane.answer is not None and not lane.is_lost])
+        self._look_at_bots(lanes)
         works = [work for lane in lanes if (work := self._compute(lane)) is not None]
         if works:
             self._commit(works)
+
+    def _look_for_controls(self, lanes: list[HeldLane]) -> None:
+        """A call may have taken long: what a person decided meanwhile comes before its answer."""
+        if not lanes:
+            return
+        try:
+            for name in self._store.jobs.lanes_with_controls([lane.name for lane in lanes]):
+                lane = next(lane for lane in lanes if lane.name == name)
+                documents = self._store.jobs.pending(name, JOBS_EACH)
+                lane.jobs = deque(job_from_document(document) for document in documents)
+                lane.has_more = len(documents) == JOBS_EACH
+        except (DatabaseError, KeyError, ValueError) as error:  # then they come afterwards
+            log.warning("control.not_looked_for", error=type(error).__name__)
+
+    def _look_at_bots(self, lanes: list[HeldLane]) -> None:
+        """A lane is held for as long as a call takes; a deploy is followed within a second all the same."""
+        try:
+            bots = self._directory.bots(lane.bot.bot_id for lane in lanes if lane.bot is not None)
+        except DatabaseError as error:  # then as they were known; the turn's commit will tell more
+            log.warning("bot.not_looked_at", error=type(error).__name__)
+            return
+        for lane in lanes:
+            if lane.bot is not None:
+                lane.bot = bots.get(lane.bot.bot_id)
 
     def _compute(self, lane: HeldLane) -> _Work | None:
         if lane.is_lost:
             self._keeper.drop(lane, "lost before its turn")
             return None
         lane.made_progress()
-        job = None if lane.answer is not None else lane.jobs[0]
+        job = lane.next_job()
         if job is not None:
             lane.request_id = job.request_id
         try:
-            turn = compute(lane, job, self._directory, self._turn_settings, self._clock.now())
+            turn = self._turn(lane, job)
         except CannotRun as error:
             self._reject(lane, job, str(error))
             return None
@@ -96,6 +130,12 @@ class Runner:
             return None
         return _Work(lane, job, turn)
 
+    def _turn(self, lane: HeldLane, job: Job | None) -> ComputedTurn:
+        now = self._clock.now()
+        if job is not None and job.kind is JobKind.CONTROL:
+            return compute_control(lane, job, self._directory, self._turn_settings, now)
+        return compute(lane, job, self._directory, self._turn_settings, now)
+
     def _commit(self, works: list[_Work]) -> None:
         started = time.perf_counter()
         try:
@@ -103,6 +143,8 @@ class Runner:
                 [work.turn.writes for work in works], self._settings.lease_seconds, self._clock.now()
             )
         except (LeaseLost, Conflict) as error:
+            if isinstance(error, LeaseLost) and len(works) == 1:
+                metrics.FENCE_LOST.inc()
             let_go = self._keeper.drop if isinstance(error, LeaseLost) else self._keeper.give_back
             why = type(error).__name__
             self._apart(works, lambda work: let_go(work.lane, why))
@@ -113,6 +155,7 @@ class Runner:
                 # Two lanes took the same new id of a person at once; the second to look finds whose it is.
                 self._apart(works, lambda work: self._keeper.give_back(work.lane, "an id is taken"))
             elif isinstance(error, DatabaseError):
+                metrics.count_database_error(error)
                 log.warning("turn.commit_failed", error=type(error).__name__, count=len(works))
                 for work in works:
                     self._give_back_or_keep(work, type(error).__name__)
@@ -143,18 +186,20 @@ class Runner:
             self._commit([work])
 
     def _committed(self, works: list[_Work], took_ms: float) -> None:
+        metrics.count_turns([work.turn.writes.steps for work in works], took_ms / 1000)
         held_until = time.monotonic() + self._settings.lease_seconds - took_ms / 1000
         for work in works:
             lane, turn = work.lane, work.turn
             lane.held_until = max(lane.held_until, held_until)
             lane.contact, lane.stored = turn.contact, turn.stored
-            lane.contact.is_stored = True
+            lane.contact.is_stored = lane.contact.is_stored or turn.writes.contact is not None
             lane.outbox.extend(turn.outbox)
             if work.job is None:
                 crashpoint("K10")
                 lane.answer = None
             else:
-                lane.jobs.popleft()
+                lane.finished(work.job)
+            lane.mind_answer()
             log.info(
                 "turn.committed",
                 lane=lane.name,
@@ -173,6 +218,9 @@ class Runner:
 
     def _fail_session(self, work: _Work) -> None:
         """What this turn wants to write cannot be stored, today or ever: the session fails and says why."""
+        if work.job is not None and work.job.kind is JobKind.CONTROL:
+            self._fail(work.lane, work.job, "what it would write cannot be stored")
+            return
         try:
             turn = compute_failure(
                 work.lane,
@@ -206,9 +254,10 @@ class Runner:
         except DatabaseError as error:
             self._keeper.give_back(lane, f"{type(error).__name__} while failing a job")
             return
+        metrics.JOBS_FAILED.labels("dead" if is_dead else "retried").inc()
         log.error("job.dead" if is_dead else "job.failed", job_id=job.job_id, lane=lane.name, reason=reason)
         if is_dead:
-            lane.jobs.popleft()
+            lane.finished(job)
             self._done(lane)
         else:
             job.attempts += 1
@@ -235,12 +284,19 @@ class Runner:
 
     def _reject(self, lane: HeldLane, job: Job | None, reason: str) -> None:
         if job is not None:
+            deleted = lane.deleted_bot_id(job)
             try:
-                self._store.jobs.reject(job.job_id, reason)
+                if deleted is not None:
+                    self._store.jobs.finish([job.job_id], outcome=BOT_DELETED, reason=reason)
+                    self._store.deletions.remind(deleted)
+                elif job.kind is JobKind.CONTROL:  # nobody will want to do it again
+                    self._store.jobs.finish([job.job_id], outcome=ControlOutcome.REFUSED.value, reason=reason)
+                else:
+                    self._store.jobs.reject(job.job_id, reason)
             except DatabaseError as error:
                 self._keeper.give_back(lane, f"{type(error).__name__} while rejecting a job")
                 return
-            lane.jobs.popleft()
+            lane.finished(job)
         log.warning("job.unrouted", lane=lane.name, reason=reason)
         lane.answer = None
         lane.stored = None

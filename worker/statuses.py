@@ -12,9 +12,12 @@ import structlog
 from common.clock import utc_now
 from common.model.contacts import STATUS_LANE_PREFIX
 from common.model.jobs import Job
+from common.model.outbox import StatusUpdate
 from common.model.parking import ParkedFor
-from common.store.messages import StatusUpdate
+from common.store.deliveries import MessageRef, News
 from common.store.store import Store
+from worker import metrics
+from worker.tally import Tally
 
 log = structlog.get_logger()
 
@@ -28,19 +31,22 @@ _CUT = timedelta(seconds=1)
 class Statuses:
     """Applies status jobs."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tally: Tally) -> None:
         self._store = store
+        self._tally = tally
 
     def apply(self, jobs: Sequence[Job]) -> None:
         """Move the messages that these jobs speak of, and finish the jobs. Repeating it changes nothing."""
         jobs, updates = self._read(jobs)
         if updates:
             waiting = self._store.messages.apply_statuses(list(updates.values()))
+            self._tally.put(_news(update) for update in updates.values())
             self._store.bots.heard_statuses(_newest(updates.values()))
             if waiting:
                 self._store.lanes.hear(waiting, ParkedFor.UNKNOWN_SEND)
         late = self._put_aside(jobs, updates)
         self._store.jobs.finish([job.job_id for job in jobs if job.job_id not in late], outcome="status")
+        metrics.STATUSES.inc(len(updates))
         log.info("statuses.applied", count=len(updates), set_aside=len(late))
 
     def _read(self, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, StatusUpdate]]:
@@ -79,6 +85,12 @@ class Statuses:
             self._store.jobs.move(job_ids, lane)
             self._store.lanes.wake([lane], delay_seconds=_LATE_SECONDS)
         return late
+
+
+def _news(update: StatusUpdate) -> News:
+    if update.attempt_id is not None:
+        return News(MessageRef.ATTEMPT, update.attempt_id)
+    return News(MessageRef.WAMID, update.wamid)
 
 
 def _newest(updates: Iterable[StatusUpdate]) -> dict[str, datetime]:

@@ -15,6 +15,7 @@ from common.flow.replay import LoggedTurn
 from common.json_text import write_json
 from common.model.session import Session
 from common.model.turn_records import Step
+from common.redaction import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,11 @@ def _document(
         "executionDuration": round(step.duration_ms, 3),
         "executedAt": origin.now,
     }
-    if step.detail:
-        document["detail"] = write_json(step.detail)
+    detail = step.detail if keeps_variables else without_values(step.detail)
+    if detail:
+        document["detail"] = write_json(detail)
+    if step.sent:
+        document["sent"] = step.sent
     if step.notes:
         document["notes"] = list(step.notes)
     if step.error is not None:
@@ -78,3 +82,15 @@ def _document(
         document["outputVariables"] = write_json(step.changes)
         document["deletedVariables"] = list(step.deleted)
     return document
+
+
+def without_values(detail: dict[str, Any]) -> dict[str, Any]:
+    """What may be kept of a real customer's step: the branch and not the values it saw, no query of an address.
+
+    Whoever needs them runs the turn again from its cause.
+    """
+    kept = {key: value for key, value in detail.items() if key != "saw"}
+    request = kept.get("request")
+    if isinstance(request, dict) and isinstance(request.get("url"), str):
+        kept["request"] = {**request, "url": place_of(request["url"])}
+    return kept

@@ -11,6 +11,9 @@ from common.clock import utc_now
 from common.crashpoint import crashpoint
 from common.settings import Settings
 from common.store.store import DatabaseError, Store
+from worker import metrics
+from worker.folding import Folding
+from worker.sweeper import Sweeper
 
 log = structlog.get_logger()
 
@@ -29,9 +32,11 @@ class TimerWorker:
         self._store = store
         self._settings = settings
         self._stopping = threading.Event()
+        self._sweeper = Sweeper(store, settings)
         self._swept_at = 0.0
         self._sweep_after = ""
         self._unlocked_at = 0.0
+        self._folding = Folding(store)
 
     def stop(self) -> None:
         """End after the batch at hand. Safe in a signal handler."""
@@ -39,6 +44,8 @@ class TimerWorker:
 
     def run(self) -> None:
         """Fire timers until told to stop."""
+        self._sweeper.start()
+        self._folding.start()
         while not self._stopping.is_set():
             try:
                 pause = self.tick()
@@ -46,11 +53,14 @@ class TimerWorker:
                 self._unlock()
             except DatabaseError as error:
                 log.warning("timer.database_away", error=type(error).__name__)
+                metrics.count_database_error(error)
                 pause = _PAUSE_SECONDS
             except Exception as error:  # the timer loop's border
                 log.exception("timer.failed", error=type(error).__name__)
                 pause = _PAUSE_SECONDS
             self._stopping.wait(pause)
+        self._sweeper.stop()
+        self._folding.stop()
         log.info("timer.stopped")
 
     def tick(self) -> float:
@@ -69,6 +79,10 @@ class TimerWorker:
             crashpoint("T2")
             self._store.timers.clear(due)
             crashpoint("T3")
+            metrics.TIMERS_FIRED.inc(len(due))
+            now = utc_now()
+            for timer in due:
+                metrics.TIMER_LATENESS.observe(max(0.0, (now - timer.due_at).total_seconds()))
             log.info("timer.fired", count=len(due))
             if len(due) == self._settings.timer_batch:
                 return 0.0
@@ -81,7 +95,7 @@ class TimerWorker:
         now = time.monotonic()
         if now - self._unlocked_at >= _ABANDONED_SECONDS:
             self._unlocked_at = now
-            self._store.turns.end_abandoned()
+            metrics.TRANSACTIONS_ENDED.inc(self._store.turns.end_abandoned())
 
     def _sweep(self) -> None:
         now = time.monotonic()
@@ -91,6 +105,7 @@ class TimerWorker:
         asleep = self._store.lanes.asleep(lanes)
         if asleep:
             self._store.lanes.wake(asleep)
+            metrics.LANES_ASLEEP.inc(len(asleep))
             log.warning("lane.found_asleep", count=len(asleep))
         # Page by page; from the start again when all were seen.
         self._sweep_after = lanes[-1] if len(lanes) == _SWEEP_LANES else ""

@@ -13,15 +13,16 @@ from typing import Any
 
 from common.flow.executor import run
 from common.flow.replay import LoggedTurn
-from common.flow.restart import Resume, SwitchFlow, decide, restart, resume
+from common.flow.restart import Restart, Resume
 from common.flow.turn import Surroundings
-from common.ids import new_ulid
 from common.model.bots import BotConfig
 from common.model.contacts import Channel, Contact, channel_of
 from common.model.events import Event, MessageKind, MessageReceived, TimerFired
 from common.model.jobs import Job, JobKind
 from common.model.pair_pace import PairPace
+from common.model.reply_window import WINDOW_CLOSED, WINDOW_CLOSED_REASON
 from common.model.session import Session, SessionStatus
+from common.model.simulation import TestSettings
 from common.model.turn_records import OutboundMessage, Step
 from common.model.values import Value
 from common.store.messages import (
@@ -32,6 +33,9 @@ from common.store.messages import (
 )
 from common.store.sessions import StoredSession, session_document
 from common.store.turns import TurnWrites
+from worker import simulation
+from worker.beginnings import new_session, take_up
+from worker.counting import TurnFacts, count_recorded, count_turn
 from worker.directory import Directory
 from worker.held_lane import HeldLane
 from worker.inbound import Inbound, read_message
@@ -72,11 +76,13 @@ def compute(
 
     Anything else that is raised is our own fault; the job is then tried again later.
     """
-    return _TurnBuilder(lane, job, directory, settings, now).build()
+    turn = TurnBuilder(lane, job, directory, settings, now).build()
+    simulation.number(turn.writes)
+    return turn
 
 
 @dataclass(slots=True)
-class _Result:
+class Result:
     """What the engine made of an event, as far as it is written."""
 
     session: Session
@@ -86,7 +92,9 @@ class _Result:
     recorded_as: str | None = None
 
 
-class _TurnBuilder:
+class TurnBuilder:
+    """Builds one turn."""
+
     def __init__(
         self, lane: HeldLane, job: Job | None, directory: Directory, settings: TurnSettings, now: datetime
     ) -> None:
@@ -98,12 +106,14 @@ class _TurnBuilder:
         self.contact = replace(lane.contact)
         self.directory = directory
         self.settings = settings
-        self.now = now
+        self.real_now = now
+        self.now = now + simulation.clock_offset(self.contact)
         self.request_id = job.request_id if job else lane.request_id
         self.channel = channel_of(lane.name)
         self.writes = TurnWrites(lease=lane.lease, job_id=job.job_id if job else None)
         self.inbound: Inbound | None = None
         self.note: str | None = None
+        self.taken_up: Resume | Restart | None = None
 
     def build(self) -> ComputedTurn:
         event = self._event()
@@ -111,7 +121,7 @@ class _TurnBuilder:
         if event is None or (stored is None and not isinstance(event, MessageReceived)):
             return self._recorded(stored)  # no session: a timer or an answer that came too late
         if stored is None:
-            stored = self._new_session(event)
+            stored = self._new_session()
             if stored is None:
                 self.note = "no_live_flow"
                 return self._recorded(None)
@@ -121,7 +131,7 @@ class _TurnBuilder:
         event = self._event()
         if event is None:
             return self._recorded(self.lane.stored)
-        stored = self.lane.stored or self._new_session(event)
+        stored = self.lane.stored or self._new_session()
         return self._failed(stored, event, code, message) if stored else self._recorded(None)
 
     def _event(self) -> Event | None:
@@ -129,25 +139,33 @@ class _TurnBuilder:
         if self.job is None:
             return self.lane.answer
         if self.job.kind is JobKind.TIMER:
-            payload = json.loads(self.job.payload)
-            stored = self.lane.stored
-            if stored is None or stored.session.session_id != payload["sessionId"]:
-                self.writes.outcome = "stale_timer"
-                return None
-            return TimerFired(payload["waitId"])
+            return self._timer(json.loads(self.job.payload))
         self.inbound = read_message(self.job, self.now)
         self._meet(self.inbound)
-        message = self.inbound.message
-        if message.kind is MessageKind.PASSIVE:
-            self.note = "passive"
+        self.note = self._why_only_recorded(self.inbound)
+        return None if self.note else MessageReceived(self.inbound.message)
+
+    def _timer(self, payload: dict[str, Any]) -> TimerFired | None:
+        stored = self.lane.stored
+        if stored is None or stored.session.session_id != payload["sessionId"]:
+            self.writes.outcome = "stale_timer"
             return None
-        if self._is_over_rate():
-            self.note = "rate_limited"
+        if self.contact.is_bot_paused:  # it is set anew when the bot goes on
+            self.note = "bot_paused"
             return None
-        return MessageReceived(message)
+        return TimerFired(payload["waitId"])
+
+    def _why_only_recorded(self, inbound: Inbound) -> str | None:
+        if inbound.message.kind is MessageKind.PASSIVE:
+            return "passive"
+        if self.contact.is_bot_paused:
+            return "bot_paused"
+        return "rate_limited" if self._is_over_rate() else None
 
     def _meet(self, inbound: Inbound) -> None:
         contact = self.contact
+        if inbound.sender.simulated_as:
+            contact.test = contact.test or TestSettings()
         contact.profile_name = inbound.profile_name or contact.profile_name
         contact.wa_id = inbound.sender.wa_id or contact.wa_id
         contact.bsuid = inbound.sender.bsuid or contact.bsuid
@@ -156,9 +174,7 @@ class _TurnBuilder:
         contact.aliases = tuple(a for a in dict.fromkeys(known) if a not in self.lane.foreign_aliases)
         if inbound.message.kind is MessageKind.PASSIVE and inbound.message.type != "reaction":
             return  # system notices and the like are no words of the customer: they open no window
-        sent_at = inbound.message.sent_at
-        if contact.last_inbound_at is None or sent_at > contact.last_inbound_at:
-            contact.last_inbound_at = sent_at
+        contact.heard_from(inbound.message.sent_at, inbound.phone_number_id)
 
     def _is_over_rate(self) -> bool:
         contact = self.contact
@@ -167,26 +183,19 @@ class _TurnBuilder:
         contact.inbound_count += 1
         return contact.inbound_count > self.settings.inbound_per_minute
 
-    def _new_session(self, event: Event) -> StoredSession | None:
-        text = event.message.text if isinstance(event, MessageReceived) else ""
-        live = self.bot.flow_for(text)
-        if live is None:
-            return None
-        session = Session(
-            session_id=new_ulid(),
-            bot_id=self.bot.bot_id,
-            contact_id=self.contact.contact_id,
-            flow_version_id=live.version_id,
-        )
-        return StoredSession(session, self.channel, live.flow_id, created_at=self.now)
+    def _new_session(self) -> StoredSession | None:
+        return new_session(self.bot, self.contact, self.channel, self.inbound, self.real_now)
 
     def _recorded(self, stored: StoredSession | None) -> ComputedTurn:
         """Nothing runs; a message is kept in the transcript with the reason."""
         session_id = stored.session.session_id if stored else None
         self._add_inbound(session_id)
+        if self.inbound is not None:
+            self.writes.counted = count_recorded(self.bot.bot_id, self.channel, stored)
         if self.writes.outcome is None:
             self.writes.outcome = self.note
-        self.writes.contact = self.contact
+        if self.contact.aliases:  # or it would be nobody: a timer of somebody who was deleted meanwhile
+            self.writes.contact = self.contact
         return ComputedTurn(self.writes, self.contact, stored)
 
     def _add_inbound(self, session_id: str | None) -> None:
@@ -210,37 +219,24 @@ class _TurnBuilder:
         )
 
     def _run(self, stored: StoredSession, event: Event) -> ComputedTurn:
-        stored, event = self._after_end(stored, event)
+        taken = take_up(stored, event, self.bot, self.directory)
+        stored, self.taken_up = taken.stored, taken.how
+        if taken.is_offline:
+            self.note = "no_live_flow"
+            return self._recorded(stored)
         loaded = self.directory.flow(stored.session.flow_version_id)
         if loaded is None or loaded[1].flow is None:
             return self._failed(
                 stored, event, "flow.unusable", "The flow of this conversation cannot be run."
             )
-        turn = run(loaded[1].flow, stored.session, event, self._surroundings())
+        begins = isinstance(taken.how, Restart)
+        turn = run(loaded[1].flow, stored.session, event, self._surroundings(), begins=begins)
         if turn.ignored:
             self.writes.outcome = "stale"
             return self._recorded(stored)
-        result = _Result(turn.session, turn.messages, turn.steps, turn.bot_variables_read, turn.recorded_as)
+        taken.explain(turn.steps)
+        result = Result(turn.session, turn.messages, turn.steps, turn.bot_variables_read, turn.recorded_as)
         return self._written(stored, event, result)
-
-    def _after_end(self, stored: StoredSession, event: Event) -> tuple[StoredSession, Event]:
-        """A message after an END that kept the session: the flow's restart policy decides."""
-        if stored.session.status is not SessionStatus.COMPLETED or not isinstance(event, MessageReceived):
-            return stored, event
-        loaded = self.directory.flow(stored.session.flow_version_id)
-        flow = loaded[1].flow if loaded else None
-        if flow is None:
-            return stored, event
-        decision = decide(stored.session, flow)
-        if isinstance(decision, Resume):
-            return replace(stored, session=resume(stored.session, decision.node_id)), event
-        live = self.bot.live(decision.flow_id) if isinstance(decision, SwitchFlow) else None
-        live = live or self.bot.live(stored.flow_id)
-        target = self.directory.flow(live.version_id) if live else None
-        onto = target[1].flow if target else None
-        if live is None or onto is None:
-            return replace(stored, session=restart(stored.session, flow)), event
-        return replace(stored, session=restart(stored.session, onto), flow_id=live.flow_id), event
 
     def _names(self) -> dict[str, str]:
         return {
@@ -252,19 +248,38 @@ class _TurnBuilder:
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
-            now=self.now, bot_variables=self.bot.variables, stopwatch=time.perf_counter, **self._names()
+            now=self.now,
+            bot_variables=self.bot.variables,
+            stopwatch=time.perf_counter,
+            breakpoints=frozenset(self._test.breakpoints),
+            stops_at_each_node=self._test.stops_at_each_node,
+            **self._names(),
         )
 
-    def _written(self, stored: StoredSession, event: Event, turn: _Result) -> ComputedTurn:
+    @property
+    def _test(self) -> TestSettings:
+        return self.contact.test or TestSettings()
+
+    def _written(self, stored: StoredSession, event: Event, turn: Result) -> ComputedTurn:
         session = turn.session
         before = stored.session
         after = replace(stored, session=session)
+        if before.node_id is None:
+            after.started_at = self.now
         self.note = turn.recorded_as
         self._add_inbound(session.session_id)
-        documents = self._outbound(session, turn)
+        documents = self._outbound(session, stored.flow_id, turn)
         self.writes.messages.extend(documents)
         self.writes.steps = self._steps(session, event, turn)
-        self.writes.session = session_document(after, self.now, self.contact.wa_id, self.lane.name)
+        if session.wait is None or session.wait is not before.wait:
+            after.call_starts = 0
+        self.writes.session = session_document(
+            after,
+            self.now,
+            self.contact.wa_id,
+            self.lane.name,
+            resume_at=simulation.resume_at(after, self.contact),
+        )
         self.writes.session["fence"] = self.lane.lease.fence
         self.writes.rev_before = stored.rev
         is_open = session.status.is_open
@@ -279,8 +294,10 @@ class _TurnBuilder:
             self.writes.variables_deleted = tuple(name for name in old if name not in session.variables)
         self._count_pair(len(documents))
         self.writes.contact = self.contact
+        heard, said = self.inbound is not None, len(turn.messages)
+        facts = TurnFacts(self.lane.stored, stored, after, event, turn.steps, heard, said, self.now)
+        self.writes.counted = count_turn(facts)
         after.rev += 1
-        after.call_starts = 0
         return ComputedTurn(
             self.writes,
             self.contact,
@@ -297,7 +314,7 @@ class _TurnBuilder:
         )
         self.contact.pace_level, self.contact.pace_at = pace.level, pace.at
 
-    def _outbound(self, session: Session, turn: _Result) -> list[dict[str, Any]]:
+    def _outbound(self, session: Session, flow_id: str, turn: Result) -> list[dict[str, Any]]:
         documents = []
         account = self.bot.account
         for place, message in enumerate(turn.messages):
@@ -315,11 +332,22 @@ class _TurnBuilder:
                     request_id=self.request_id,
                     is_open=self.channel is Channel.WHATSAPP,
                     now=self.now,
+                    flow_id=flow_id,
+                    version_id=session.flow_version_id,
                 )
             )
+            if self.channel is Channel.SIMULATOR:
+                self._judge_window(documents[-1], turn.steps)
         return documents
 
-    def _steps(self, session: Session, event: Event, turn: _Result) -> list[dict[str, Any]]:
+    def _judge_window(self, document: dict[str, Any], steps: list[Step]) -> None:
+        if simulation.refuse_outside_window(document, self.contact, self.now):
+            for step in steps:
+                if step.node_id == document["nodeId"]:
+                    step.notes.append(f"A message was not sent: {WINDOW_CLOSED_REASON} ({WINDOW_CLOSED})")
+                    break
+
+    def _steps(self, session: Session, event: Event, turn: Result) -> list[dict[str, Any]]:
         steps = turn.steps or [Step(session.node_id or "", "NONE", notes=[turn.recorded_as or "recorded"])]
         origin = TurnOrigin(
             bot_id=self.bot.bot_id,
@@ -329,12 +357,16 @@ class _TurnBuilder:
             request_id=self.request_id,
             now=self.now,
         )
+        test = self._test
         keeps = self.settings.keeps_variables_in_log or self.channel is Channel.SIMULATOR
         cause = LoggedTurn(
             turn=session.turn,
             event=event,
             now=self.now,
             bot_variables=turn.bot_variables_read,
+            breakpoints=test.breakpoints,
+            stops_at_each_node=test.stops_at_each_node,
+            taken_up=self.taken_up,
             **self._names(),
         )
         return step_documents(steps, session, cause, origin, keeps_variables=keeps)
@@ -345,7 +377,7 @@ class _TurnBuilder:
             stored.session, status=SessionStatus.FAILED, turn=stored.session.turn + 1, wait=None
         )
         step = Step(session.node_id or "", "NONE", error=code, message=message)
-        return self._written(stored, event, _Result(session, steps=[step]))
+        return self._written(stored, event, Result(session, steps=[step]))
 
 
 def compute_failure(
@@ -359,4 +391,6 @@ def compute_failure(
     message: str,
 ) -> ComputedTurn:
     """The turn that ends a conversation whose real turn cannot be stored: the session fails, with the reason."""
-    return _TurnBuilder(lane, job, directory, settings, now).build_failure(code, message)
+    turn = TurnBuilder(lane, job, directory, settings, now).build_failure(code, message)
+    simulation.number(turn.writes)
+    return turn

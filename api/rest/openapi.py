@@ -39,6 +39,7 @@ _REFUSALS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "There is none, or it is somebody else's.",
     HTTPStatus.CONFLICT: "Not in this state of things, or somebody saved meanwhile.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "The address with its parameters is longer than 4,094 bytes.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A field or a parameter is not as it must be; `fields` says why.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests.",
@@ -63,10 +64,12 @@ def openapi_document() -> dict[str, Any]:
     spec.components.security_scheme("cookie", {"type": "apiKey", "in": "cookie", "name": "access_token"})
     spec.components.schema("Error", schema=ErrorView)
     for status, words in _REFUSALS.items():
-        spec.components.response(
-            _refusal_name(status),
-            {"description": words, "content": {"application/json": {"schema": ErrorView}}},
-        )
+        answer: dict[str, Any] = {"description": words}
+        if (
+            status != HTTPStatus.REQUEST_URI_TOO_LONG
+        ):  # the server in front of us refuses it, in words of its own
+            answer["content"] = {"application/json": {"schema": ErrorView}}
+        spec.components.response(_refusal_name(status), answer)
     by_path: dict[str, dict[str, Any]] = {}
     for routes in resources():
         for operation in routes.operations:
@@ -173,6 +176,8 @@ def _refusals(operation: Operation) -> list[int]:
         refusals += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if "<" in operation.path or operation.body is not None:
         refusals.append(HTTPStatus.NOT_FOUND)
+    if operation.query is not None:
+        refusals.append(HTTPStatus.REQUEST_URI_TOO_LONG)
     if operation.method != "GET":
         refusals.append(HTTPStatus.CONFLICT)
     if operation.body is not None or operation.idempotent:

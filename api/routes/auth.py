@@ -36,7 +36,9 @@ def register(call: Call) -> Response:
     call.web.limits.count_registration()
     user = call.store.users.create(call.new_id, call.body["email"], hash_password(call.body["password"]))
     if user is None:
-        raise conflict(ErrorCode.ALREADY_EXISTS, "This e-mail address has an account already. Sign in instead.")
+        raise conflict(
+            ErrorCode.ALREADY_EXISTS, "This e-mail address has an account already. Sign in instead."
+        )
     call.user_document = user
     call.audit("user.registered", target_type="user", target_id=user["_id"])
     return _signed_in(call, user, call.body["transport"], HTTPStatus.CREATED)
@@ -87,7 +89,11 @@ def me(call: Call) -> Document:
 
 
 @routes.post(
-    "/password", access=Access.SIGNED_IN, body=PasswordChange, answer=SignedInView, while_changing_password=True
+    "/password",
+    access=Access.SIGNED_IN,
+    body=PasswordChange,
+    answer=SignedInView,
+    while_changing_password=True,
 )
 def change_password(call: Call) -> Response:
     """Change your password.

@@ -67,6 +67,7 @@ def receive() -> Response:
         crashpoint("W1")
         bots = {number_id: number.bot_id for number_id, number in known.items()}
         web.intake.accept(to_jobs(events, bots, refused, g.request_id))
+    web.numbers.note_webhook(number_id for number_id in known if number_id not in refused)
     return Response(status=HTTPStatus.OK)
 
 

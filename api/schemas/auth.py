@@ -71,4 +71,6 @@ class SignedInView(View):
     user = fields.Nested(UserView)
     access_token = fields.String(allow_none=True)
     expires_at = Moment()
-    warnings = fields.List(fields.String(), metadata={"description": "What should be changed, for people to read."})
+    warnings = fields.List(
+        fields.String(), metadata={"description": "What should be changed, for people to read."}
+    )

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from common.model.flow_settings import FlowSettings, RestartPolicy
 from common.model.issues import Issue, Severity
 
 if TYPE_CHECKING:
     from common.flow.node import NodeType
     from common.model.values import Value, VariableType
-
-
-class RestartPolicy(StrEnum):
-    """What a message does after an END that kept the conversation open."""
-
-    RESTART = "RESTART"
-    RESUME_LAST_NODE = "RESUME_LAST_NODE"
-    FALLBACK_FLOW = "FALLBACK_FLOW"
-
-
-@dataclass(frozen=True, slots=True)
-class FlowSettings:
-    """What is set for a flow as a whole."""
-
-    restart_policy: RestartPolicy = RestartPolicy.RESTART
-    fallback_flow_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from common.flow import breakpoints
+from common.flow.controls import ControlRefused, apply
 from common.flow.node import Finish, Go, KeepWaiting, Outcome, WaitEffect, WaitReply, WaitUntil
 from common.flow.settings_fields import is_id
 from common.flow.templates import FillError
 from common.flow.turn import Surroundings, Turn, VariableRefused
 from common.flow.variables import clean_text
 from common.model.calls import Effect, to_json
+from common.model.control import Control, ControlAction
 from common.model.events import (
     EffectAnswered,
     Event,
@@ -19,7 +23,7 @@ from common.model.events import (
     MessageReceived,
     TimerFired,
 )
-from common.model.session import Session, SessionStatus, Wait, WaitKind
+from common.model.session import Pace, Session, SessionStatus, Wait, WaitKind
 from common.model.turn_records import Step
 
 if TYPE_CHECKING:
@@ -37,19 +41,30 @@ class _Failed(Exception):  # noqa: N818 - never leaves this module
         self.code, self.message = code, message
 
 
-def run(flow: Flow, session: Session, event: Event, surroundings: Surroundings) -> Turn:
+def run(
+    flow: Flow, session: Session, event: Event, surroundings: Surroundings, *, begins: bool = False
+) -> Turn:
     """Run one turn. The session is not changed; the turn holds the new one.
 
+    A conversation begins with a message; with `begins`, one that was made ready for it begins with anything.
     A flow or conversation that cannot go on ends FAILED with an error step; nothing is raised but bugs.
     """
     turn = Turn(flow, session, surroundings)
     try:
         if isinstance(event, MessageReceived):
             _hear(turn, event)
-        elif _is_awaited(session, event):
+        elif isinstance(event, Control):
+            _control(turn, event)
+        elif begins and session.node_id is None:
+            turn.session.status = SessionStatus.ACTIVE
+            _begin(turn, flow.nodes[flow.start_id])
+        elif is_awaited(session, event):
             _resume(turn, event)
         else:
             turn.ignored, turn.session = True, session
+        _hear_held(turn)
+    except ControlRefused as refused:
+        turn.ignored, turn.session, turn.steps, turn.refused = True, session, [], str(refused)
     except _Failed as failed:
         _fail(turn, failed.code, failed.message)
     except (VariableRefused, FillError) as refused:
@@ -57,7 +72,25 @@ def run(flow: Flow, session: Session, event: Event, surroundings: Surroundings) 
     return turn
 
 
-def _is_awaited(session: Session, event: TimerFired | EffectAnswered) -> bool:
+def _control(turn: Turn, control: Control) -> None:
+    if control.action not in (ControlAction.STEP, ControlAction.CONTINUE):
+        apply(turn, control)
+        return
+    node = breakpoints.go_on(turn, control)
+    _follow(turn, _enter(turn, node))
+
+
+def _hear_held(turn: Turn) -> None:
+    """What a customer wrote while the test stood at a breakpoint, one by one, as far as it is waited for now."""
+    while not turn.ignored and (event := breakpoints.next_held(turn)) is not None:
+        turn.tap, turn.recorded_as, turn.keeps_waiting = None, None, False
+        turn.pace = turn.session.wait.pace if turn.session.wait else None
+        turn.surroundings = replace(turn.surroundings, message_id=event.message.message_id)
+        _answer(turn, event)
+
+
+def is_awaited(session: Session, event: TimerFired | EffectAnswered) -> bool:
+    """Whether this is what the session waits for; anything else came too late."""
     wait = session.wait
     if wait is None or not session.status.is_open:
         return False
@@ -75,14 +108,23 @@ def _hear(turn: Turn, event: MessageReceived) -> None:
     elif session.node_id is None:
         session.status = SessionStatus.ACTIVE
         _take_up(turn, message)
-        _follow(turn, _enter(turn, turn.flow.nodes[turn.flow.start_id]))
+        _begin(turn, turn.flow.nodes[turn.flow.start_id])
     elif session.wait is None:
         raise _Failed("session.lost", "The conversation is in the middle of a turn that never ended.")
     elif session.wait.kind is WaitKind.EFFECT:
         turn.remember("user", clean_text(message.text))
         _record(turn, "during_call")
+    elif session.wait.kind is WaitKind.BREAKPOINT:
+        _record(turn, "at_breakpoint" if breakpoints.hold(turn, event) else "too_many_at_breakpoint")
     else:
         _answer(turn, event)
+
+
+def _begin(turn: Turn, start: Node) -> None:
+    if breakpoints.stops_before(turn, start):
+        breakpoints.stop_before(turn, start, came_back=False)
+    else:
+        _follow(turn, _enter(turn, start))
 
 
 def _take_up(turn: Turn, message: InboundMessage) -> None:
@@ -190,8 +232,12 @@ def _follow(turn: Turn, outcome: Outcome) -> None:
                 "turn.too_many_steps",
                 f"{STEP_BUDGET} nodes ran without waiting for anybody: the flow runs in a circle.",
             )
+        target = turn.flow.nodes[way.target_id]
+        if breakpoints.stops_before(turn, target):
+            breakpoints.stop_before(turn, target, came_back=way.comes_back)
+            return
         turn.came_back = way.comes_back
-        outcome = _enter(turn, turn.flow.nodes[way.target_id])
+        outcome = _enter(turn, target)
     _settle(turn, outcome)
     _end_step(turn)
 
@@ -220,6 +266,14 @@ def _settle(turn: Turn, outcome: Outcome) -> None:
         case KeepWaiting(reason):
             turn.keeps_waiting, turn.recorded_as = True, reason
             turn.step.detail["recordedAs"] = reason
+    _keep_pace(turn, outcome)
+
+
+def _keep_pace(turn: Turn, outcome: Outcome) -> None:
+    """How a test goes on outlasts the waits of the node; being asked something ends a CONTINUE."""
+    wait = turn.session.wait
+    if wait is not None and not (turn.pace is Pace.CONTINUE and isinstance(outcome, WaitReply)):
+        wait.pace = turn.pace
 
 
 def _fail(turn: Turn, code: str, message: str) -> None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from lark import Token, v_args
 
 from common.flow.comparisons import OPERATORS, is_true
+from common.flow.conditions import Comparison, Condition, Every, Negation, Some, Truth
 from common.flow.language import LanguageError, parse
-from common.flow.references import Chain, ChainBuilder, Constant, Reference
+from common.flow.references import Chain, ChainBuilder, Constant
 from common.flow.text_template import build
 from common.flow.variables import MISSING, Scope, clean_text
 
@@ -35,17 +36,18 @@ class ExpressionError(LanguageError):
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A part of the condition: how it is tested, what it reads, how deep it is."""
+    """A part of the condition: how it is tested, its shape, what it reads, how deep it is."""
 
     test: Test
-    references: tuple[Reference, ...]
+    shape: Condition
+    chains: tuple[Chain, ...]
     depth: int = 0
 
 
 class Expression:
-    """A compiled condition. `names` are the variables that it reads."""
+    """A compiled condition. `names` are the variables that it reads, `shape` is how it is built."""
 
-    __slots__ = ("_looks", "evaluate", "names", "source")
+    __slots__ = ("_looks", "chains", "evaluate", "names", "shape", "source")
 
     evaluate: Test
     """Whether the condition holds in a scope. Never raises."""
@@ -53,8 +55,11 @@ class Expression:
     def __init__(self, source: str, root: _Node) -> None:
         self.source = source
         self.evaluate = root.test
-        self.names = frozenset(reference.name for reference in root.references)
-        self._looks = {reference.text: reference.resolver() for reference in root.references}
+        self.shape = root.shape
+        self.chains = root.chains
+        references = [reference for chain in root.chains for reference in chain.references]
+        self.names = frozenset(reference.name for reference in references)
+        self._looks = {reference.text: reference.resolver() for reference in references}
 
     def seen(self, scope: Scope) -> dict[str, Value]:
         """What the condition looks at, by the places it names ("user.age"); null where there is nothing."""
@@ -82,28 +87,32 @@ class _ConditionBuilder(ChainBuilder):
     def comparison(self, left: Chain | Constant, operator: str, right: Chain | Constant) -> _Node:
         compare = OPERATORS[operator]
         get_left, get_right = _operand(left).resolver(), _operand(right).resolver()
-        references = (*_references(left), *_references(right))
-        return _Node(lambda scope: compare(get_left(scope), get_right(scope)), references)
+        return _Node(
+            lambda scope: compare(get_left(scope), get_right(scope)),
+            Comparison(left, operator, right),
+            tuple(side for side in (left, right) if isinstance(side, Chain)),
+        )
 
     def truth(self, value: Chain | Constant) -> _Node:
         if isinstance(value, Constant) and not isinstance(value.value, bool):
             message = 'This value stands alone. Compare it with something: {{answer}} == "yes" OR {{answer}} == "no".'
             raise ExpressionError(message, value.position)
         get = value.resolver()
-        return _Node(lambda scope: is_true(get(scope)), _references(value))
+        chains = (value,) if isinstance(value, Chain) else ()
+        return _Node(lambda scope: is_true(get(scope)), Truth(value), chains)
 
     def group(self, inner: _Node) -> _Node:
-        return _deeper(inner, inner.test)
+        return _deeper(inner, inner.test, inner.shape)
 
     def negation(self, inner: _Node) -> _Node:
         test = inner.test
-        return _deeper(inner, lambda scope: not test(scope))
+        return _deeper(inner, lambda scope: not test(scope), Negation(inner.shape))
 
     def all(self, *nodes: _Node) -> _Node:
-        return _joined(nodes, _all_of)
+        return _joined(nodes, _all_of, Every)
 
     def any(self, *nodes: _Node) -> _Node:
-        return _joined(nodes, _any_of)
+        return _joined(nodes, _any_of, Some)
 
     def expression(self, root: _Node) -> _Node:
         return root
@@ -118,21 +127,21 @@ def _operand(value: Chain | Constant) -> Chain | Constant:
     return value
 
 
-def _references(value: Chain | Constant) -> tuple[Reference, ...]:
-    return value.references if isinstance(value, Chain) else ()
-
-
-def _deeper(inner: _Node, test: Test) -> _Node:
+def _deeper(inner: _Node, test: Test, shape: Condition) -> _Node:
     if inner.depth >= MAX_DEPTH:
         raise ExpressionError(f"More than {MAX_DEPTH} parentheses or NOTs stand inside each other.", 0)
-    return _Node(test, inner.references, inner.depth + 1)
+    return _Node(test, shape, inner.chains, inner.depth + 1)
 
 
-def _joined(nodes: tuple[_Node, ...], join: Callable[[list[Test]], Test]) -> _Node:
+def _joined(nodes: tuple[_Node, ...], join: Callable[[list[Test]], Test], shape: type[Every | Some]) -> _Node:
     if len(nodes) == 1:
         return nodes[0]
-    references = tuple(reference for node in nodes for reference in node.references)
-    return _Node(join([node.test for node in nodes]), references, max(node.depth for node in nodes))
+    return _Node(
+        join([node.test for node in nodes]),
+        shape(tuple(node.shape for node in nodes)),
+        tuple(chain for node in nodes for chain in node.chains),
+        max(node.depth for node in nodes),
+    )
 
 
 def _all_of(tests: list[Test]) -> Test:

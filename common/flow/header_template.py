@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from common.flow.references import Chain
 from common.flow.text_template import FillError, Template, TemplateError, parse_pieces
 from common.flow.variables import Scope, clean_text
 
@@ -32,6 +33,10 @@ class HeaderTemplate:
         self.source = text.source
         self.names = text.names
         self.is_constant = text.is_constant
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        return self._text.chains
 
     def fill(self, scope: Scope) -> str:
         """The header's value, without spaces around it. It may hold any script: it goes out as UTF-8.

@@ -21,6 +21,7 @@ from common.flow.text_template import (
     TemplateError,
     build,
     compile_template,
+    names_in,
 )
 from common.flow.variables import (
     MAX_NESTING,
@@ -48,7 +49,7 @@ class _Node:
     """A piece of the body: how it is filled, what it reads, how often, how deep it is."""
 
     fill: Fill
-    names: frozenset[str] = frozenset()
+    chains: tuple[Chain, ...] = ()
     placeholders: int = 0
     depth: int = 0
 
@@ -56,11 +57,12 @@ class _Node:
 class JsonTemplate:
     """A compiled body."""
 
-    __slots__ = ("_fill", "is_constant", "names", "source")
+    __slots__ = ("_fill", "chains", "is_constant", "names", "source")
 
     def __init__(self, source: str, root: _Node) -> None:
         self.source = source
-        self.names = root.names
+        self.chains = root.chains
+        self.names = names_in(root.chains)
         self.is_constant = root.placeholders == 0
         self._fill = root.fill
 
@@ -104,7 +106,7 @@ class _BodyBuilder(ChainBuilder):
             raise TemplateError(wrong.message, (token.start_pos or 0) + 1 + wrong.position) from None
         if template.is_constant:
             return _Node(lambda _scope: text)
-        return _Node(_text_fill(template), template.names, text.count("{{"))
+        return _Node(_text_fill(template), template.chains, text.count("{{"))
 
     def json_number(self, token: Token) -> _Node:
         try:
@@ -114,7 +116,7 @@ class _BodyBuilder(ChainBuilder):
         return _Node(lambda _scope: number)
 
     def placeholder_in_json(self, chain: Chain) -> _Node:
-        return _Node(_value_fill(chain.resolver(), chain.label), chain.names, 1)
+        return _Node(_value_fill(chain.resolver(), chain.label), (chain,), 1)
 
 
 _BUILDER: Final = _BodyBuilder()
@@ -143,8 +145,8 @@ def _container(nodes: list[_Node], fill: Fill) -> _Node:
     depth = 1 + max((node.depth for node in nodes), default=0)
     if depth > MAX_NESTING:
         raise TemplateError(f"The JSON has more than {MAX_NESTING} lists or objects inside each other.", 0)
-    names = frozenset[str]().union(*(node.names for node in nodes))
-    return _Node(fill, names, sum(node.placeholders for node in nodes), depth)
+    chains = tuple(chain for node in nodes for chain in node.chains)
+    return _Node(fill, chains, sum(node.placeholders for node in nodes), depth)
 
 
 def _json_text(token: Token) -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from common.flow.settings_groups import NodeSettings, read_names, written_names
+from common.flow.expressions import Expression
+from common.flow.facts import ANYTHING
+from common.flow.forecast import Heard, Leaving, Said, Test
+from common.flow.settings_groups import NodeSettings, parts, read_names, written_names
+from common.flow.settings_language import TemplateField
+from common.model.session import WaitKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,7 +20,8 @@ if TYPE_CHECKING:
     from common.flow.turn import Turn
     from common.model.calls import Request
     from common.model.events import Event
-    from common.model.session import SessionStatus, WaitKind
+    from common.model.session import SessionStatus
+    from common.model.values import VariableType
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,56 @@ class NodeType(ABC, Generic[S]):
         """How many messages of the conversation a run needs to see."""
         del settings
         return 0
+
+    # --- what can be said of runs beforehand: the checks before a deploy go by it
+
+    def leaving(self, settings: S, handle: str) -> Leaving:
+        """What is so once a run has left by this exit.
+
+        Unless a type says more: an exit that belongs to a time-out's setting waited in vain; every other sets what
+        the type writes, after an answer if the type waits for one.
+        """
+        timeout = self._timeout(settings, handle)
+        if timeout is not None:
+            return Leaving(waited_seconds=timeout)
+        heard = Heard.ALWAYS if self.waits_for is WaitKind.REPLY else Heard.NEVER
+        return Leaving(dict.fromkeys(self.writes(settings), ANYTHING), heard=heard)
+
+    def _timeout(self, settings: S, handle: str) -> float | None:
+        for place in self.exits:
+            if isinstance(place, Exit) and place.handle == handle and place.when is not None:
+                seconds = getattr(getattr(settings, place.when), "seconds", None)
+                return seconds if isinstance(seconds, int | float) else None
+        return None
+
+    def says(self, settings: S) -> Iterator[Said]:
+        """The texts that a run may send: those whose fields are declared with `says`."""
+        for path, described, value, _ in parts(settings):
+            if isinstance(described, TemplateField) and described.says is not None and value.source:
+                yield Said(path, described.label, described.says, value, described.is_answer)
+
+    def tests(self, settings: S) -> Iterator[Test]:
+        """The conditions of the settings; those that choose an exit in the order in which they are tried."""
+        for path, _, value, _ in parts(settings):
+            if isinstance(value, Expression):
+                yield Test(path, value.shape)
+
+    def expects(self, settings: S) -> Mapping[str, VariableType]:
+        """Variables that must be of a type, or read as one, for a run to succeed; unset is fine."""
+        del settings
+        return {}
+
+    def asks_model(self, settings: S) -> str | None:
+        """The chat model that a run asks, by the user's account."""
+        del settings
+        return None
+
+    def keeps_open(self, settings: S) -> bool:
+        """Whether a conversation that ends here may go on with its variables."""
+        del settings
+        return False
+
+    # --- what happens
 
     @abstractmethod
     def enter(self, settings: S, turn: Turn) -> Outcome:

@@ -121,6 +121,12 @@ def unquote(text: str) -> str:
 class ChainBuilder(Transformer_NonRecursive[Token, Any]):
     """Turns the syntax that all kinds of texts share into chains and constants."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        for name in dir(self):  # lark binds a rule's method anew for each piece of text; once is enough
+            if hasattr(method := getattr(self, name), "visit_wrapper"):
+                setattr(self, name, method)
+
     def key(self, key: Token) -> str:
         return str(key)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from common.flow.executor import run
-from common.flow.restart import prepare
+from common.flow.restart import Restart, Resume, prepare, taken_up
 from common.flow.turn import Surroundings
 from common.model.events import Event, MessageKind, MessageReceived, event_from_json, event_to_json
 
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LoggedTurn:
-    """What one turn was told. `turn` is its number; ignored turns are not logged."""
+    """What one turn was told. `turn` is its number; ignored turns are not logged.
+
+    `taken_up` is what was done to the session before the turn: an ended conversation goes on, or one that was under
+    way begins again. Why, is not the engine's business; that it was done, it must know.
+    """
 
     turn: int
     event: Event
@@ -36,10 +40,18 @@ class LoggedTurn:
     user_phone: str = ""
     user_id: str = ""
     message_id: str = ""
+    breakpoints: tuple[str, ...] = ()
+    stops_at_each_node: bool = False
+    taken_up: Resume | Restart | None = None
+
+    @property
+    def begins(self) -> bool:
+        """Whether the conversation was made to begin (again), whatever the event is."""
+        return isinstance(self.taken_up, Restart)
 
     def to_json(self) -> dict[str, Any]:
         """The entry as it stands in the log."""
-        return {
+        data: dict[str, Any] = {
             "turn": self.turn,
             "event": event_to_json(self.event),
             "now": self.now.isoformat(),
@@ -49,6 +61,13 @@ class LoggedTurn:
             "userId": self.user_id,
             "messageId": self.message_id,
         }
+        if self.breakpoints or self.stops_at_each_node:
+            data["breakpoints"] = list(self.breakpoints)
+            data["stopsAtEachNode"] = self.stops_at_each_node
+        if self.taken_up is not None:
+            how = self.taken_up
+            data["takenUp"] = {"resumes": how.node_id} if isinstance(how, Resume) else {"restarts": True}
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LoggedTurn:
@@ -62,7 +81,16 @@ class LoggedTurn:
             user_phone=data["userPhone"],
             user_id=data["userId"],
             message_id=data["messageId"],
+            breakpoints=tuple(data.get("breakpoints", ())),
+            stops_at_each_node=data.get("stopsAtEachNode", False),
+            taken_up=_taken_up(data.get("takenUp")),
         )
+
+
+def _taken_up(data: Mapping[str, Any] | None) -> Resume | Restart | None:
+    if data is None:
+        return None
+    return Resume(data["resumes"]) if "resumes" in data else Restart()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +103,8 @@ class Replayed:
     session: Session
 
 
-def log_turn(turn: Turn, event: Event) -> LoggedTurn:
-    """The log entry of a turn that ran."""
+def log_turn(turn: Turn, event: Event, how: Resume | Restart | None = None) -> LoggedTurn:
+    """The log entry of a turn that ran, and of how its session was taken up before."""
     told = turn.surroundings
     return LoggedTurn(
         turn=turn.session.turn,
@@ -87,27 +115,34 @@ def log_turn(turn: Turn, event: Event) -> LoggedTurn:
         user_phone=told.user_phone,
         user_id=told.user_id,
         message_id=told.message_id,
+        breakpoints=tuple(sorted(told.breakpoints)),
+        stops_at_each_node=told.stops_at_each_node,
+        taken_up=how,
     )
 
 
 def replay(flow: Flow, session: Session, log: Iterable[LoggedTurn]) -> Replayed:
     """Run the logged turns from the state that the session had before the first of them.
 
-    A message after the flow's END is taken as the flow's restart policy says, without leaving the flow.
+    A message after the flow's END is taken as the log says or, where that says nothing, as the version's restart
+    policy does, without leaving the flow.
     """
     path: list[str] = []
     messages: list[OutboundMessage] = []
     for entry in log:
-        if isinstance(entry.event, MessageReceived) and entry.event.message.kind is not MessageKind.PASSIVE:
+        if entry.taken_up is not None:
+            session = taken_up(session, flow, entry.taken_up)
+        elif isinstance(entry.event, MessageReceived) and entry.event.message.kind is not MessageKind.PASSIVE:
             session = prepare(session, flow)
-        turn = run(flow, session, entry.event, _surroundings(entry))
+        turn = run(flow, session, entry.event, surroundings_of(entry), begins=entry.begins)
         session = turn.session
         path += path_of(turn.steps)
         messages += turn.messages
     return Replayed(path, messages, session.variables, session)
 
 
-def _surroundings(entry: LoggedTurn) -> Surroundings:
+def surroundings_of(entry: LoggedTurn) -> Surroundings:
+    """What the turn was told, but for how long its steps took."""
     return Surroundings(
         now=entry.now,
         bot_variables=entry.bot_variables,
@@ -115,6 +150,8 @@ def _surroundings(entry: LoggedTurn) -> Surroundings:
         user_phone=entry.user_phone,
         message_id=entry.message_id,
         user_id=entry.user_id,
+        breakpoints=frozenset(entry.breakpoints),
+        stops_at_each_node=entry.stops_at_each_node,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from common.flow.definition import RestartPolicy
+from common.model.flow_settings import FlowSettings, RestartPolicy
 from common.model.session import Session, SessionStatus, Wait, WaitKind
 
 if TYPE_CHECKING:
@@ -34,16 +34,20 @@ class SwitchFlow:
 Decision = Resume | Restart | SwitchFlow
 
 
-def decide(session: Session, flow: Flow) -> Decision:
-    """What the next message does to a COMPLETED session, by the policy of the flow that it ran."""
-    match flow.settings.restart_policy:
+def decide(session: Session, flow: Flow, settings: FlowSettings | None = None) -> Decision:
+    """What the next message does to a COMPLETED session, by the policy of the flow that it ran.
+
+    `settings` are the flow's own as they are today, where it has any; else those of the version count.
+    """
+    settings = settings or flow.settings
+    match settings.restart_policy:
         case RestartPolicy.RESUME_LAST_NODE:
             node = flow.nodes.get(session.last_reply_node_id or "")
             if node is not None and node.type.waits_for is WaitKind.REPLY:
                 return Resume(node.node_id)
         case RestartPolicy.FALLBACK_FLOW:
-            if flow.settings.fallback_flow_id:
-                return SwitchFlow(flow.settings.fallback_flow_id)
+            if settings.fallback_flow_id:
+                return SwitchFlow(settings.fallback_flow_id)
         case RestartPolicy.RESTART:
             pass
     return Restart()
@@ -56,7 +60,10 @@ def resume(session: Session, node_id: str) -> Session:
 
 
 def restart(session: Session, flow: Flow) -> Session:
-    """The session ready to begin this flow (the same, another, or a newer version). Variables are kept."""
+    """The session ready to begin this flow (the same, another, or a newer version). Variables are kept.
+
+    Whatever happens to it next begins it; a message is then what START was reached with.
+    """
     return replace(
         session,
         flow_version_id=flow.version_id,
@@ -68,6 +75,11 @@ def restart(session: Session, flow: Flow) -> Session:
     )
 
 
+def taken_up(session: Session, flow: Flow, how: Resume | Restart) -> Session:
+    """The session as whoever took it up made it, before the turn."""
+    return resume(session, how.node_id) if isinstance(how, Resume) else restart(session, flow)
+
+
 def prepare(session: Session, flow: Flow) -> Session:
     """A COMPLETED session made ready for its next message as far as this flow decides; others as they are.
 
@@ -76,4 +88,4 @@ def prepare(session: Session, flow: Flow) -> Session:
     if session.status is not SessionStatus.COMPLETED:
         return session
     decision = decide(session, flow)
-    return resume(session, decision.node_id) if isinstance(decision, Resume) else restart(session, flow)
+    return taken_up(session, flow, Restart() if isinstance(decision, SwitchFlow) else decision)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from common.flow.expressions import Expression, ExpressionError, compile_expression
+from common.flow.forecast import Says
 from common.flow.json_path import JsonPath, JsonPathError, compile_json_path
 from common.flow.patterns import Pattern, PatternError, compile_pattern
 from common.flow.settings_fields import SettingField, TextField, declare
@@ -31,6 +33,16 @@ PLACEHOLDER_ROOM = 200  # a short field's text may be longer while its placehold
 Compile = Callable[[str], Any]
 
 
+_SHORT = 500  # characters of a text that is kept compiled: a flow is read again after each change, most of it the same
+
+
+def _compile(compile_text: Compile, source: str) -> Any:
+    return compile_text(source)
+
+
+_compiled = lru_cache(maxsize=2048)(_compile)
+
+
 class CompiledField(TextField):
     """A text that is compiled."""
 
@@ -47,7 +59,7 @@ class CompiledField(TextField):
         else:
             source = self.read_text(value)
         try:
-            return self.compile_text(source)
+            return (_compiled if len(source) <= _SHORT else _compile)(self.compile_text, source)
         except (TemplateError, ExpressionError, PatternError, JsonPathError) as wrong:
             raise self.refuse(self.code, f'"{self.label}": {wrong}') from wrong
 
@@ -56,7 +68,16 @@ class CompiledField(TextField):
 
 
 class TemplateField(CompiledField):
-    """A text with placeholders; where none is given, the empty template."""
+    """A text with placeholders; where none is given, the empty template.
+
+    `says` tells what becomes of it if it is sent; with `is_answer`, it is sent after the customer has written.
+    """
+
+    def __init__(
+        self, *words: Any, says: Says | None = None, is_answer: bool = False, max_length: int, **rest: Any
+    ) -> None:
+        super().__init__(*words, max_length=max_length, **rest)
+        self.says, self.is_answer = says, is_answer
 
     def empty(self) -> Any:
         return self.compile_text(self.default)

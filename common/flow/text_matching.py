@@ -1,11 +1,7 @@
-"""Whether two texts that people typed mean the same: case, spaces and ways of writing an accent do not count."""
+"""How flows compare what people typed: as everybody else here does."""
 
 from __future__ import annotations
 
-import unicodedata
+from common.model.text_matching import folded
 
-
-def folded(text: str, *, case_sensitive: bool = False) -> str:
-    """The text as it is compared: trimmed, inner white space as single spaces, composed, without case."""
-    composed = unicodedata.normalize("NFC", " ".join(text.split()))
-    return composed if case_sensitive else unicodedata.normalize("NFC", composed.casefold())
+__all__ = ["folded"]

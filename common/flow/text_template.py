@@ -17,7 +17,7 @@ from common.flow.references import Chain, ChainBuilder
 from common.flow.variables import Scope, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 MAX_TEMPLATE_LENGTH: Final = 64 * 1024
 MAX_PLACEHOLDERS: Final = 200  # in one template: a value may be 256 KiB
@@ -40,18 +40,26 @@ class FillError(Exception):
 
 
 class Template:
-    """A compiled text. `names` are the variables that it reads (the part before the first dot or bracket)."""
+    """A compiled text: constant texts and placeholders, its `pieces`.
 
-    __slots__ = ("_constant", "_parts", "is_constant", "names", "source")
+    `names` are the variables that it reads (the part before the first dot or bracket).
+    """
+
+    __slots__ = ("_constant", "_parts", "is_constant", "names", "pieces", "source")
 
     def __init__(self, source: str, pieces: list[Piece]) -> None:
         self.source = source
+        self.pieces = tuple(pieces)
         self.names = names_in(pieces)
         self.is_constant = not any(isinstance(piece, Chain) for piece in pieces)
         self._constant = "".join(map(str, pieces)) if self.is_constant else None
         self._parts: list[str | Callable[[Scope], str]] = [
             piece if isinstance(piece, str) else piece.text_resolver() for piece in pieces
         ]
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        return chains_in(self.pieces)
 
     def fill(self, scope: Scope) -> str:
         """The text with its values; cut at MAX_FILLED_LENGTH. Never raises."""
@@ -105,6 +113,11 @@ def build(builder: ChainBuilder, tree: Any) -> Any:
         raise wrapped.orig_exc from None
 
 
-def names_in(pieces: list[Piece]) -> frozenset[str]:
+def chains_in(pieces: Iterable[Piece]) -> tuple[Chain, ...]:
+    """The placeholders among the pieces."""
+    return tuple(piece for piece in pieces if isinstance(piece, Chain))
+
+
+def names_in(pieces: Iterable[Piece]) -> frozenset[str]:
     """The variables that the pieces read."""
     return frozenset[str]().union(*(piece.names for piece in pieces if isinstance(piece, Chain)))

@@ -28,7 +28,7 @@ from common.flow.variables import (
 )
 from common.model.calls import ChatMessage
 from common.model.events import InboundMessage, MessageKind
-from common.model.session import Session
+from common.model.session import Pace, Session
 from common.model.turn_records import OutboundMessage, ReplyButton, Step
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Surroundings:
     user_phone: str = ""
     message_id: str = ""
     user_id: str = ""
+    breakpoints: frozenset[str] = frozenset()  # nodes of a test that it stops before …
+    stops_at_each_node: bool = False  # … or all of them
     stopwatch: Callable[[], float] = no_stopwatch
 
 
@@ -96,7 +98,8 @@ class Turn:
     """Nodes use the verbs (say, ask, set, fill, note); whoever ran the turn reads the attributes.
 
     `session` is the new state. `recorded_as` says how a message was filed that did not count as an answer.
-    With `ignored`, the event was stale: `session` is the old one and there is nothing to write.
+    With `ignored`, the event was stale, or refused for the reason in `refused`: `session` is the old one and there
+    is nothing to write. `pace` is how a test goes on from a breakpoint.
     """
 
     __slots__ = (
@@ -109,7 +112,9 @@ class Turn:
         "keeps_waiting",
         "messages",
         "node",
+        "pace",
         "recorded_as",
+        "refused",
         "session",
         "started_at",
         "state",
@@ -137,6 +142,8 @@ class Turn:
         self.state: Mapping[str, Any] = {}  # what the node kept while it waited
         self.tap: str | None = None  # the id of this node's button that was tapped
         self.came_back = False  # entered from the inside of a loop
+        self.pace: Pace | None = None if session.wait is None else session.wait.pace
+        self.refused: str | None = None
 
     # --- what a node asks
 
@@ -245,6 +252,7 @@ class Turn:
 
     def _send(self, text: str, buttons: tuple[ReplyButton, ...] = ()) -> None:
         self.messages.append(OutboundMessage(self.node.node_id, text, buttons))
+        self.step.sent += 1
         self.remember("assistant", text)
 
     def note(self, sentence: str) -> None:
@@ -295,4 +303,5 @@ def _copy(session: Session) -> Session:
         list(session.history),
         session.last_message,
         session.last_reply_node_id,
+        list(session.held),
     )

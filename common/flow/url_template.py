@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from common.flow import url_parts
 from common.flow.references import Chain
-from common.flow.text_template import FillError, Piece, TemplateError, names_in, parse_pieces
+from common.flow.text_template import FillError, Piece, TemplateError, chains_in, names_in, parse_pieces
 from common.flow.url_parts import Part
 from common.flow.variables import MappingScope, Scope
 
@@ -29,10 +29,11 @@ _NOBODY: Final = MappingScope({})
 class UrlTemplate:
     """A compiled address. `host_names` are the variables that decide where the request goes."""
 
-    __slots__ = ("_origin", "_parts", "host_names", "is_constant", "names", "source")
+    __slots__ = ("_origin", "_parts", "chains", "host_names", "is_constant", "names", "source")
 
     def __init__(self, source: str, pieces: list[Piece]) -> None:
         self.source = source
+        self.chains = chains_in(pieces)
         self.names = names_in(pieces)
         self.is_constant = not any(isinstance(piece, Chain) for piece in pieces)
         self._origin, self.host_names, rest = _read_origin(pieces)

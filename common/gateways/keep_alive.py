@@ -76,7 +76,7 @@ class KeepAlivePool:
         self._lock = threading.Lock()
 
     def exchange(self, request: bytes, deadline_at: float) -> RawAnswer:
-        """Send one complete HTTP/1.1 POST and read its answer. Raises NotDelivered or NoAnswer."""
+        """Send one complete HTTP/1.1 request and read its answer. Raises NotDelivered or NoAnswer."""
         while (kept := self._take()) is not None:
             try:
                 return self._exchange_over(kept, request, deadline_at)

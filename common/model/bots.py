@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.model.flow_settings import FlowSettings, Trigger
 from common.model.values import Value
 
 
@@ -23,36 +24,23 @@ class WhatsAppAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
-    """A text that starts a flow when a conversation begins. `match`: EXACT, CONTAINS or STARTS_WITH."""
-
-    text: str
-    match: str = "EXACT"
-
-    def fits(self, text: str) -> bool:
-        """Whether a customer's text calls for this flow; case and surrounding blanks do not matter."""
-        said, wanted = text.strip().casefold(), self.text.strip().casefold()
-        match self.match:
-            case "CONTAINS":
-                return wanted in said
-            case "STARTS_WITH":
-                return said.startswith(wanted)
-            case _:
-                return said == wanted
-
-
-@dataclass(frozen=True, slots=True)
 class LiveFlow:
-    """A flow's live version."""
+    """A flow's live version. Conversations on versions up to `restart_up_to` are to begin again on this one."""
 
     flow_id: str
     version_id: str
     triggers: tuple[Trigger, ...] = ()
+    name: str = ""
+    number: int = 0
+    restart_up_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BotConfig:
-    """A bot as it stands at one revision. `active_flow_id` names the default among `flows`."""
+    """A bot as it stands at one revision. `active_flow_id` names the default among `flows`.
+
+    `flow_settings` are those of its flows, live or not, by id; a flow that is missing has only those in its JSON.
+    """
 
     bot_id: str
     user_id: str
@@ -63,13 +51,7 @@ class BotConfig:
     openai_key: str | None = None  # ciphertext
     openai_account_id: str | None = None
     variables: dict[str, Value] = field(default_factory=dict)
-
-    def flow_for(self, text: str) -> LiveFlow | None:
-        """The flow that a new conversation with this first text starts: by trigger, else the default one."""
-        for flow in self.flows:
-            if any(trigger.fits(text) for trigger in flow.triggers):
-                return flow
-        return self.live(self.active_flow_id)
+    flow_settings: dict[str, FlowSettings] = field(default_factory=dict)
 
     def live(self, flow_id: str | None) -> LiveFlow | None:
         """The live version of a flow of this bot."""
@@ -78,8 +60,9 @@ class BotConfig:
 
 @dataclass(frozen=True, slots=True)
 class FlowVersion:
-    """An immutable version as stored."""
+    """An immutable version as stored. `number` counts up within a flow; copies of drafts for tests have none."""
 
     version_id: str
     flow_id: str
     flow_data: dict[str, Any]
+    number: int = 0

@@ -1,4 +1,4 @@
-"""Everything that can happen to a conversation: a message, a timer, the answer to a call. Nothing else."""
+"""Everything that can happen to a conversation: a message, a timer, a call's answer, a person's control. Nothing else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from common.model.calls import Answer, answer_from_json, to_json
+from common.model.control import Control, control_from_json
 
 
 class MessageKind(StrEnum):
@@ -54,7 +55,7 @@ class EffectAnswered:
     answer: Answer
 
 
-Event = MessageReceived | TimerFired | EffectAnswered
+Event = MessageReceived | TimerFired | EffectAnswered | Control
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
@@ -74,6 +75,8 @@ def event_to_json(event: Event) -> dict[str, Any]:
             return {"kind": "timer", "waitId": wait_id}
         case EffectAnswered(effect_id, answer):
             return {"kind": "answer", "effectId": effect_id, "answer": to_json(answer)}
+        case Control():
+            return {"kind": "control", **event.to_json()}
 
 
 def event_from_json(data: dict[str, Any]) -> Event:
@@ -94,5 +97,7 @@ def event_from_json(data: dict[str, Any]) -> Event:
             return TimerFired(data["waitId"])
         case "answer":
             return EffectAnswered(data["effectId"], answer_from_json(data["answer"]))
+        case "control":
+            return control_from_json(data)
         case kind:
             raise ValueError(f"unknown event {kind!r}")

@@ -13,6 +13,7 @@ class JobKind(StrEnum):
     MESSAGE = "MESSAGE"  # a customer's message
     STATUS = "STATUS"  # what became of a message of ours
     TIMER = "TIMER"  # a wait that is over
+    CONTROL = "CONTROL"  # what a person does to a conversation
 
 
 class JobState(StrEnum):

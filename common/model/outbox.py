@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class MessageStatus(StrEnum):
@@ -45,3 +48,15 @@ class UnknownSendPolicy(StrEnum):
     AUTO = "AUTO"  # repeat where silence is evidence: other statuses for the number did arrive
     HOLD = "HOLD"  # never repeat: show it as unknown, go on
     RESEND = "RESEND"  # always repeat
+
+
+@dataclass(frozen=True, slots=True)
+class StatusUpdate:
+    """One element of a status webhook. `error` is Meta's error object of a failed one."""
+
+    phone_number_id: str
+    wamid: str
+    status: str
+    attempt_id: str | None = None
+    at: datetime | None = None
+    error: dict[str, Any] | None = None

@@ -31,6 +31,14 @@ class WaitKind(StrEnum):
     REPLY = "REPLY"
     TIME = "TIME"
     EFFECT = "EFFECT"
+    BREAKPOINT = "BREAKPOINT"  # a test stands before its node until a person lets it go on
+
+
+class Pace(StrEnum):
+    """How a test goes on from a breakpoint, until the node is left (STEP) or the customer is asked (CONTINUE)."""
+
+    STEP = "STEP"
+    CONTINUE = "CONTINUE"
 
 
 @dataclass(slots=True)
@@ -38,7 +46,8 @@ class Wait:
     """`wait_id` is the number of the turn that began waiting: a timer or an answer for another one is stale.
 
     `at` is when a timer is due (None: none). `state` is the waiting node's own small memory (tries, …), JSON.
-    `request` is the call that is waited for, as `calls.to_json` writes it.
+    `request` is the call that is waited for, as `calls.to_json` writes it; `answer` is its answer, where the bot
+    was paused before that could be worked on.
     """
 
     kind: WaitKind
@@ -46,6 +55,8 @@ class Wait:
     at: datetime | None = None
     state: dict[str, Any] = field(default_factory=dict)
     request: dict[str, Any] | None = None
+    answer: dict[str, Any] | None = None
+    pace: Pace | None = None
 
 
 @dataclass(slots=True)
@@ -65,3 +76,4 @@ class Session:
     history: list[ChatMessage] = field(default_factory=list)  # only as long as the flow's AI nodes need
     last_message: str = ""
     last_reply_node_id: str | None = None  # the node that last waited for a reply
+    held: list[dict[str, Any]] = field(default_factory=list)  # messages that came at a breakpoint, as events

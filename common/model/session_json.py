@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from common.model.calls import ChatMessage
-from common.model.session import Session, SessionStatus, Wait, WaitKind
+from common.model.session import Pace, Session, SessionStatus, Wait, WaitKind
 
 
 def session_to_json(session: Session) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def session_to_json(session: Session) -> dict[str, Any]:
         "history": [{"role": said.role, "text": said.text} for said in session.history],
         "lastMessage": session.last_message,
         "lastReplyNodeId": session.last_reply_node_id,
+        "held": list(session.held),
     }
 
 
@@ -47,6 +48,7 @@ def session_from_json(data: dict[str, Any]) -> Session:
         history=[ChatMessage(said["role"], said["text"]) for said in data["history"]],
         last_message=data["lastMessage"],
         last_reply_node_id=data["lastReplyNodeId"],
+        held=list(data["held"]),
     )
 
 
@@ -58,6 +60,8 @@ def wait_to_json(wait: Wait) -> dict[str, Any]:
         "at": None if wait.at is None else wait.at.isoformat(),
         "state": dict(wait.state),
         "request": wait.request,
+        "answer": wait.answer,
+        "pace": None if wait.pace is None else wait.pace.value,
     }
 
 
@@ -69,4 +73,6 @@ def wait_from_json(data: dict[str, Any]) -> Wait:
         at=None if data["at"] is None else datetime.fromisoformat(data["at"]),
         state=dict(data["state"]),
         request=data["request"],
+        answer=data["answer"],
+        pace=None if data["pace"] is None else Pace(data["pace"]),
     )

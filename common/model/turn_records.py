@@ -32,6 +32,7 @@ class Step:
     `handle` is the exit taken. `changes` holds variables set in this step (None in `deleted`'s place means a
     null value; deleted names stand in `deleted`). `detail` says why: the branch and the values it saw, the
     request, tokens, "title cut to 20", … (JSON). `error` is a stable dotted code, `message` its sentence.
+    `sent` counts the messages of the turn that this step sent.
     """
 
     node_id: str
@@ -45,3 +46,4 @@ class Step:
     error: str | None = None
     message: str | None = None
     duration_ms: float = 0.0
+    sent: int = 0

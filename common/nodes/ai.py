@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from common.flow.facts import text_fact
+from common.flow.forecast import Leaving, Said, Says
 from common.flow.message_limits import is_blank
 from common.flow.node import Exit, Go, Look, NodeType, WaitEffect
 from common.flow.settings_fields import flag, next_node, number, text, whole
@@ -15,9 +17,12 @@ from common.model.events import EffectAnswered, Event
 from common.model.session import WaitKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from common.flow.templates import Template
     from common.flow.turn import Turn
 
+DEFAULT_MODEL = "gpt-4"
 PROMPT_MAX = 16_384
 HISTORY_MAX = 50
 
@@ -25,7 +30,7 @@ HISTORY_MAX = 50
 @settings_class
 class AiSettings(NodeSettings):
     model: str = text(
-        "Model", max_length=100, default="gpt-4", help="One from the list, or any other model's id."
+        "Model", max_length=100, default=DEFAULT_MODEL, help="One from the list, or any other model's id."
     )
     temperature: float = number("Temperature", default=0.7, minimum=0, maximum=1)
     system_prompt: Template = template("Instructions", max_length=PROMPT_MAX)
@@ -35,7 +40,7 @@ class AiSettings(NodeSettings):
     max_tokens: int = whole("Longest answer in tokens", default=500, minimum=1, maximum=32_000)
     store_response_in: str = variable("Keep the answer in", required=True)
     send_to_user: bool = flag("Send the answer to the customer", default=True)
-    fallback: Template = template("If the model fails, say", widget="message")
+    fallback: Template = template("If the model fails, say", widget="message", says=Says.MESSAGE)
     success_next_node_id: str | None = next_node("success", "If it answers")
     failure_next_node_id: str | None = next_node("failure", "If it fails")
 
@@ -51,6 +56,17 @@ class Ai(NodeType[AiSettings]):
     def looks_back(self, settings: AiSettings) -> int:
         return settings.history_length + 1 if settings.include_history else 0
 
+    def leaving(self, settings: AiSettings, handle: str) -> Leaving:
+        return Leaving({settings.store_response_in: text_fact()} if handle == "success" else {})
+
+    def says(self, settings: AiSettings) -> Iterator[Said]:
+        yield from super().says(settings)
+        if settings.send_to_user:
+            yield Said("sendToUser", "Answer", Says.MESSAGE)
+
+    def asks_model(self, settings: AiSettings) -> str:
+        return settings.model.strip() or DEFAULT_MODEL
+
     def enter(self, settings: AiSettings, turn: Turn) -> WaitEffect:
         prompt = turn.fill(settings.user_prompt)
         messages = [ChatMessage("user", prompt)]
@@ -59,7 +75,7 @@ class Ai(NodeType[AiSettings]):
         system = turn.fill(settings.system_prompt)
         if not is_blank(system):
             messages = [ChatMessage("system", system), *messages]
-        model = settings.model.strip() or "gpt-4"
+        model = self.asks_model(settings)
         turn.step.detail["request"] = {"model": model, "messages": len(messages)}
         return WaitEffect(
             ChatRequest(model, tuple(messages), float(settings.temperature), settings.max_tokens)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from common.flow.facts import ANYTHING
+from common.flow.forecast import Leaving
 from common.flow.node import Exit, Go, Look, NodeType, WaitEffect
 from common.flow.settings_fields import OnlyIf, choice, flag, next_node, number, text, whole
 from common.flow.settings_groups import NodeSettings, SettingsPart, group, rows, settings_class
@@ -107,6 +109,9 @@ class Api(NodeType[ApiSettings]):
         return frozenset(
             written | ({settings.response_variable} if settings.store_entire_response else set())
         )
+
+    def leaving(self, settings: ApiSettings, handle: str) -> Leaving:
+        return Leaving(dict.fromkeys(self.writes(settings), ANYTHING) if handle == "success" else {})
 
     def enter(self, settings: ApiSettings, turn: Turn) -> WaitEffect | Go:
         try:

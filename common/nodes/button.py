@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from common.flow.facts import one_of
+from common.flow.forecast import Leaving, Says
 from common.flow.message_limits import BUTTON_TEXT_MAX, BUTTONS_MAX, TITLE_MAX, fit_titles
 from common.flow.node import Exit, ExitPerRow, Go, Look, NodeType, WaitReply
 from common.flow.settings_fields import choice, item_id, next_node
@@ -38,7 +41,7 @@ class StaleTap(StrEnum):
 @settings_class
 class ReplyChoice(SettingsPart):
     button_id: str = item_id("Button ID", prefix="button")
-    label: Template = template("Label", required=True, max_length=TITLE_MAX, widget="text")
+    label: Template = template("Label", required=True, max_length=TITLE_MAX, widget="text", says=Says.TITLE)
     store_in: str = variable("Store the button's ID in", help="A variable; optional.")
     next_node_id: str | None = next_node()
 
@@ -53,7 +56,12 @@ class ReplyChoice(SettingsPart):
 
 @settings_class
 class Fallback(SettingsPart):
-    message: Template = template("Message", help="Sent if the customer writes something else; optional.")
+    message: Template = template(
+        "Message",
+        says=Says.MESSAGE,
+        is_answer=True,
+        help="Sent if the customer writes something else; optional.",
+    )
     next_node_id: str | None = next_node()
 
     handle = "fallback"
@@ -62,7 +70,11 @@ class Fallback(SettingsPart):
 @settings_class
 class ButtonSettings(NodeSettings):
     message_text: Template = template(
-        "Text", required=True, max_length=BUTTON_TEXT_MAX, help="Stands above the buttons."
+        "Text",
+        required=True,
+        max_length=BUTTON_TEXT_MAX,
+        says=Says.ABOVE_BUTTONS,
+        help="Stands above the buttons.",
     )
     buttons: tuple[ReplyChoice, ...] = rows("Buttons", ReplyChoice, minimum=1, maximum=BUTTONS_MAX)
     fallback: Fallback = group("If the customer writes something else", Fallback)
@@ -93,6 +105,11 @@ class Button(NodeType[ButtonSettings]):
     waits_for = WaitKind.REPLY
     bounds_cycles = True
     settings = ButtonSettings
+
+    def leaving(self, settings: ButtonSettings, handle: str) -> Leaving:
+        button = settings.button(handle)
+        kept = {} if button is None or not button.store_in else {button.store_in: one_of((button.button_id,))}
+        return replace(super().leaving(settings, handle), sets=kept)
 
     def enter(self, settings: ButtonSettings, turn: Turn) -> WaitReply:
         turn.ask(

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from common.flow.comparisons import OPERATORS
+from common.flow.conditions import Comparison, Keywords, Match, operand_of
+from common.flow.forecast import Test
 from common.flow.node import Exit, ExitPerRow, Go, Look, NodeType
 from common.flow.settings_fields import OnlyIf, choice, flag, item_id, next_node, text, words
 from common.flow.settings_groups import NodeSettings, SettingsPart, group, rows, settings_class
@@ -13,6 +15,9 @@ from common.flow.settings_language import expression, operand
 from common.flow.text_matching import folded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from common.flow import conditions
     from common.flow.expressions import Expression
     from common.flow.templates import JsonTemplate, Template
     from common.flow.turn import Turn
@@ -22,12 +27,6 @@ class ConditionType(StrEnum):
     KEYWORD_MATCH = "KEYWORD_MATCH"
     VARIABLE_COMPARISON = "VARIABLE_COMPARISON"
     LOGICAL_EXPRESSION = "LOGICAL_EXPRESSION"
-
-
-class Match(StrEnum):
-    ANY = "ANY"
-    ALL = "ALL"
-    EXACT = "EXACT"
 
 
 class Operator(StrEnum):
@@ -100,6 +99,12 @@ class Condition(NodeType[ConditionSettings]):
         is_keyword = settings.condition_type is ConditionType.KEYWORD_MATCH
         return super().reads(settings) | ({"lastMessage"} if is_keyword else set())
 
+    def tests(self, settings: ConditionSettings) -> Iterator[Test]:
+        for index, branch in enumerate(settings.branches):
+            place, condition = _shape(settings.condition_type, branch)
+            if condition is not None:
+                yield Test(f"branches[{index}].{place}", condition, branch.handle, branch.exit_label)
+
     def enter(self, settings: ConditionSettings, turn: Turn) -> Go:
         test = _TESTS[settings.condition_type]
         seen: dict[str, Any] = {}
@@ -109,6 +114,18 @@ class Condition(NodeType[ConditionSettings]):
                 turn.step.detail["branch"] = branch.exit_label
                 return Go(branch.handle)
         return Go("default")
+
+
+def _shape(kind: ConditionType, branch: Branch) -> tuple[str, conditions.Condition | None]:
+    """The setting that holds a branch's condition, and the condition."""
+    match kind:
+        case ConditionType.KEYWORD_MATCH:
+            return "keywords", Keywords(branch.keywords, branch.match, branch.case_sensitive)
+        case ConditionType.VARIABLE_COMPARISON:
+            left, right = operand_of(branch.left), operand_of(branch.right)
+            return "left", Comparison(left, branch.operator.value, right)
+        case ConditionType.LOGICAL_EXPRESSION:
+            return "expression", None if branch.expression is None else branch.expression.shape
 
 
 def _holds_keywords(branch: Branch, turn: Turn, seen: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from common.flow.forecast import Heard, Leaving
 from common.flow.node import Go, KeepWaiting, Look, NodeType, WaitUntil
 from common.flow.settings_fields import choice, next_node, required_number
 from common.flow.settings_groups import NodeSettings, settings_class
@@ -54,6 +55,11 @@ class Delay(NodeType[DelaySettings]):
     waits_for = WaitKind.TIME
     bounds_cycles = True
     settings = DelaySettings
+
+    def leaving(self, settings: DelaySettings, handle: str) -> Leaving:
+        del handle
+        is_cut_short = settings.on_message is OnMessage.CONTINUE
+        return Leaving(waited_seconds=settings.seconds, heard=Heard.PERHAPS if is_cut_short else Heard.NEVER)
 
     def enter(self, settings: DelaySettings, turn: Turn) -> WaitUntil:
         return WaitUntil(turn.now + timedelta(seconds=settings.seconds))

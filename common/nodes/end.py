@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from common.flow.forecast import Says
 from common.flow.node import Finish, Look, NodeType
 from common.flow.settings_fields import choice
 from common.flow.settings_groups import NodeSettings, settings_class
@@ -29,7 +30,7 @@ class SessionAction(StrEnum):
 @settings_class
 class EndSettings(NodeSettings):
     end_type: EndType = choice("Counts as", default=EndType.NORMAL, help="For the figures only.")
-    final_message: Template = template("Last message", widget="message")
+    final_message: Template = template("Last message", widget="message", says=Says.MESSAGE)
     session_action: SessionAction = choice(
         "The conversation",
         default=SessionAction.CLOSE_SESSION,
@@ -47,8 +48,10 @@ class End(NodeType[EndSettings]):
     exits = ()
     settings = EndSettings
 
+    def keeps_open(self, settings: EndSettings) -> bool:
+        return settings.session_action is SessionAction.KEEP_ACTIVE
+
     def enter(self, settings: EndSettings, turn: Turn) -> Finish:
         turn.say(settings.final_message)
         turn.step.detail["endType"] = settings.end_type.value
-        is_kept = settings.session_action is SessionAction.KEEP_ACTIVE
-        return Finish(SessionStatus.COMPLETED if is_kept else SessionStatus.CLOSED)
+        return Finish(SessionStatus.COMPLETED if self.keeps_open(settings) else SessionStatus.CLOSED)

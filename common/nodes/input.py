@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from common.flow.facts import NUMBER, Fact, text_fact
+from common.flow.forecast import Leaving, Says
 from common.flow.node import Exit, Go, Look, NodeType, WaitReply
 from common.flow.patterns import compile_pattern
 from common.flow.settings_fields import OnlyIf, choice, next_node, number, whole
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 EMAIL: Final = compile_pattern(r"^[^\s@]+@[^\s@]+\.[^\s@]+$")
 PHONE: Final = compile_pattern(r"^\+?[1-9]\d{1,14}$")
+PHONE_LONGEST: Final = 16  # a plus and 15 digits
 PHONE_SEPARATORS: Final = dict.fromkeys(map(ord, " \t\u00a0\u202f\u2009\u2060-\u2010\u2011\u2012\u2013./()"))
 EXACT_INTEGER_MAX: Final = 2**53 - 1  # beyond it, numbers lose digits on their way through JSON
 
@@ -64,14 +68,17 @@ class RetryConfig(SettingsPart):
         "Further tries", default=3, minimum=0, maximum=10, help="After the first answer was refused."
     )
     retry_message: Template = template(
-        "Message after a wrong answer", help="Without one, the question comes again."
+        "Message after a wrong answer",
+        says=Says.MESSAGE,
+        is_answer=True,
+        help="Without one, the question comes again.",
     )
     failure_next_node_id: str | None = next_node("failure", "After too many wrong answers")
 
 
 @settings_class
 class InputSettings(NodeSettings):
-    prompt_message: Template = template("Question", required=True)
+    prompt_message: Template = template("Question", required=True, says=Says.MESSAGE)
     input_type: InputType = choice(
         "Kind of answer", default=InputType.TEXT, labels={"EMAIL": "E-mail", "REGEX": "Custom pattern"}
     )
@@ -109,6 +116,10 @@ class Input(NodeType[InputSettings]):
     bounds_cycles = True
     settings = InputSettings
 
+    def leaving(self, settings: InputSettings, handle: str) -> Leaving:
+        kept = {settings.variable_name: _fact(settings)} if handle == "success" else {}
+        return replace(super().leaving(settings, handle), sets=kept)
+
     def enter(self, settings: InputSettings, turn: Turn) -> WaitReply:
         turn.say(settings.prompt_message)
         return _wait(settings, refused=0)
@@ -128,6 +139,20 @@ class Input(NodeType[InputSettings]):
         retry = settings.retry_config.retry_message
         turn.say(retry if retry.source.strip() else settings.prompt_message)
         return _wait(settings, refused=refused)
+
+
+def _fact(settings: InputSettings) -> Fact:
+    """What is known of an answer that was accepted."""
+    longest = settings.validation.max_length
+    match settings.input_type:
+        case InputType.NUMBER:
+            return NUMBER
+        case InputType.EMAIL:
+            return text_fact(longest, reads_as_number=False)
+        case InputType.PHONE:
+            return text_fact(PHONE_LONGEST if longest is None else min(longest, PHONE_LONGEST))
+        case InputType.TEXT | InputType.REGEX:
+            return text_fact(longest)
 
 
 def _wait(settings: InputSettings, *, refused: int) -> WaitReply:

@@ -9,11 +9,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from common.flow.facts import Fact
+from common.flow.forecast import Leaving, Test
+from common.flow.message_limits import units
 from common.flow.node import Exit, Go, Look, NodeType
 from common.flow.settings_fields import OnlyIf, choice, next_node, whole
 from common.flow.settings_groups import NodeSettings, settings_class
 from common.flow.settings_language import expression, variable
 from common.model.issues import Issue
+from common.model.values import VariableType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +73,18 @@ class Loop(NodeType[LoopSettings]):
     exits = (Exit("body", "Each round"), Exit("exit", "Afterwards"))
     bounds_cycles = True
     settings = LoopSettings
+
+    def leaving(self, settings: LoopSettings, handle: str) -> Leaving:
+        if handle != "body":
+            return Leaving(after_round=settings.loop_type is LoopType.COUNT_BASED)
+        asked_for = settings.max_iterations if settings.iteration_count is None else settings.iteration_count
+        rounds = min(asked_for, settings.max_iterations)
+        number = Fact(frozenset({VariableType.NUMBER}), units(str(rounds)))
+        return Leaving(dict.fromkeys(self.writes(settings), number), rounds=rounds)
+
+    def tests(self, settings: LoopSettings) -> Iterator[Test]:
+        if settings.exit_condition is not None:
+            yield Test("exitCondition", settings.exit_condition.shape, "exit", "Until")
 
     def enter(self, settings: LoopSettings, turn: Turn) -> Go:
         rounds = turn.session.loops.get(turn.node.node_id, 0) if turn.came_back else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from common.flow.forecast import Says
 from common.flow.node import Go, Look, NodeType
 from common.flow.settings_fields import next_node
 from common.flow.settings_groups import NodeSettings, settings_class
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 @settings_class
 class MessageSettings(NodeSettings):
     message_content: Template = template(
-        "Message", required=True, widget="message", help="Write {{name}} to put in a variable."
+        "Message",
+        required=True,
+        widget="message",
+        says=Says.MESSAGE,
+        help="Write {{name}} to put in a variable.",
     )
     next_node_id: str | None = next_node("output")
 

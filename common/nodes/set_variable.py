@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from common.flow.comparisons import is_nothing
+from common.flow.facts import NUMBER
+from common.flow.forecast import Filled, Leaving
 from common.flow.node import Go, Look, NodeType
 from common.flow.settings_fields import OnlyIf, choice, next_node, number
 from common.flow.settings_groups import NodeSettings, settings_class
@@ -56,6 +58,21 @@ class SetVariable(NodeType[SetVariableSettings]):
     def reads(self, settings: SetVariableSettings) -> frozenset[str]:
         needs_it = settings.operation is Operation.UPDATE
         return super().reads(settings) | ({settings.variable_name} if needs_it else set())
+
+    def leaving(self, settings: SetVariableSettings, handle: str) -> Leaving:
+        del handle
+        name = settings.variable_name
+        match settings.operation:
+            case Operation.DELETE:
+                return Leaving(deletes=frozenset({name}))
+            case Operation.INCREMENT:
+                return Leaving({name: NUMBER})
+            case Operation.SET | Operation.UPDATE:
+                return Leaving({name: Filled(settings.value, settings.value_type)})
+
+    def expects(self, settings: SetVariableSettings) -> dict[str, VariableType]:
+        is_counted = settings.operation is Operation.INCREMENT
+        return {settings.variable_name: VariableType.NUMBER} if is_counted else {}
 
     def enter(self, settings: SetVariableSettings, turn: Turn) -> Go:
         name = settings.variable_name

@@ -11,10 +11,16 @@ from pymongo.database import Database
 
 from common.clock import utc_now
 from common.ids import new_ulid
-from common.model.bots import BotConfig, FlowVersion, LiveFlow, Trigger, WhatsAppAccount
+from common.model.bots import BotConfig, FlowVersion, LiveFlow, WhatsAppAccount
+from common.model.encrypted_fields import ACCESS_TOKEN, APP_SECRET, OPENAI_KEY
+from common.model.flow_settings import Trigger
+from common.model.text_matching import folded
 from common.model.values import Value, type_of
+from common.store.bot_records import new_bot
 from common.store.database import Document
+from common.store.flow_settings import settings_of, trigger_document, triggers_of
 
+_MADE_BY_ENSURE = frozenset({"_id", "userId", "name", "createdAt", "updatedAt"})
 # (plain text, context that binds it to its record) -> ciphertext
 Encrypt: TypeAlias = Callable[[str, str], str]
 
@@ -42,9 +48,10 @@ class Bots:
         openai = self._db["openai_accounts"].find_one({"userId": bot["userId"]})
         flows = list(self._db["flows"].find({"botId": bot_id}).sort("_id", 1))
         versions = {
-            version["flowId"]: version["_id"]
+            version["flowId"]: version
             for version in self._db["flow_versions"].find(
-                {"flowId": {"$in": [flow["_id"] for flow in flows]}, "isProduction": True}, {"flowId": 1}
+                {"flowId": {"$in": [flow["_id"] for flow in flows]}, "isProduction": True},
+                {"flowId": 1, "versionNumber": 1},
             )
         }
         variables = self._db["bot_variables"].find({"botId": bot_id})
@@ -56,12 +63,18 @@ class Bots:
             flows=tuple(
                 LiveFlow(
                     flow_id=flow["_id"],
-                    version_id=versions[flow["_id"]],
-                    triggers=tuple(Trigger(t["text"], t["match"]) for t in flow.get("triggers", ())),
+                    version_id=versions[flow["_id"]]["_id"],
+                    triggers=triggers_of(flow),
+                    name=flow.get("name", ""),
+                    number=versions[flow["_id"]]["versionNumber"],
+                    restart_up_to=flow.get("restartUpTo", 0),
                 )
                 for flow in flows
                 if flow["_id"] in versions
             ),
+            flow_settings={
+                flow["_id"]: settings for flow in flows if (settings := settings_of(flow)) is not None
+            },
             account=self.account_of(bot_id),
             openai_key=openai["apiKey"] if openai else None,
             openai_account_id=openai["_id"] if openai else None,
@@ -85,14 +98,23 @@ class Bots:
             for document in self._db["whatsapp_accounts"].find(query)
         }
 
-    def stop_sending(self, bot_id: str, reason: str) -> None:
-        """Stop a bot's sends and flag its connection; its messages stay queued."""
-        result = self._db["whatsapp_accounts"].update_one(
-            {"botId": bot_id, "stoppedFor": None},
+    def stop_sending(self, bot_id: str, reason: str, *, used: WhatsAppAccount | None = None) -> bool:
+        """Stop a bot's sends and flag its connection; its messages stay queued.
+
+        `used` is the account that Meta refused: a bot that was connected anew meanwhile is not stopped for what its
+        old credentials did. Returns whether the bot is stopped.
+        """
+        accounts, account = self._db["whatsapp_accounts"], {"botId": bot_id}
+        if used is not None:
+            account |= {"accessToken": used.access_token, "phoneNumberId": used.phone_number_id}
+        result = accounts.update_one(
+            {**account, "stoppedFor": None},
             {"$set": {"stoppedFor": reason}, "$currentDate": {"stoppedAt": True}},
         )
         if result.modified_count:
             self.changed(bot_id)
+            return True
+        return accounts.find_one(account, {"_id": 1}) is not None
 
     def resume_sending(self, bot_id: str) -> None:
         """The connection works again."""
@@ -124,16 +146,20 @@ class Bots:
 
     def version(self, version_id: str) -> FlowVersion | None:
         """A flow version."""
-        document = self._db["flow_versions"].find_one({"_id": version_id}, {"flowId": 1, "flowData": 1})
+        document = self._db["flow_versions"].find_one(
+            {"_id": version_id}, {"flowId": 1, "flowData": 1, "versionNumber": 1}
+        )
         if document is None:
             return None
-        return FlowVersion(document["_id"], document["flowId"], document["flowData"])
+        return FlowVersion(
+            document["_id"], document["flowId"], document["flowData"], document["versionNumber"]
+        )
 
     def ensure_bot(self, user_id: str, name: str, description: str) -> tuple[str, bool]:
         """A user's bot of this name, made if there is none; returns its id and whether it is new."""
-        return self._ensure(
-            "bots", {"userId": user_id, "name": name}, {"description": description, "configRevision": 1}
-        )
+        bot = new_bot("", user_id, name, description)
+        fields = {key: value for key, value in bot.items() if key not in _MADE_BY_ENSURE}
+        return self._ensure("bots", {"userId": user_id, "name": name}, fields)
 
     def ensure_variable(self, bot_id: str, name: str, value: Value) -> bool:
         """A bot variable, made if there is none; True where it is new."""
@@ -147,8 +173,9 @@ class Bots:
     ) -> tuple[str, bool]:
         """A bot's flow of this name, made if there is none; returns its id and whether it is new."""
         fields = {
+            "nameFolded": folded(name),
             "description": description,
-            "triggers": [{"text": trigger.text, "match": trigger.match} for trigger in triggers],
+            "triggers": [trigger_document(trigger) for trigger in triggers],
         }
         return self._ensure("flows", {"botId": bot_id, "name": name}, fields)
 
@@ -157,16 +184,14 @@ class Bots:
     ) -> bool:
         """Connect a bot to a number unless it is connected; True where it is now. Secrets are stored encrypted."""
         account_id = new_ulid()
-        sealed = {
-            field: encrypt(value, f"whatsapp_accounts:{account_id}:{field}")
-            for field, value in secrets.items()
-        }
+        fields = {field.name: field for field in (ACCESS_TOKEN, APP_SECRET)}
+        sealed = {name: encrypt(value, fields[name].context(account_id)) for name, value in secrets.items()}
         return self._ensure("whatsapp_accounts", {"botId": bot_id}, {**account, **sealed}, account_id)[1]
 
     def ensure_openai(self, user_id: str, api_key: str, encrypt: Encrypt) -> bool:
         """Give a user an OpenAI key unless they have one; True where it is new."""
         account_id = new_ulid()
-        sealed = encrypt(api_key, f"openai_accounts:{account_id}:apiKey")
+        sealed = encrypt(api_key, OPENAI_KEY.context(account_id))
         return self._ensure("openai_accounts", {"userId": user_id}, {"apiKey": sealed}, account_id)[1]
 
     def set_active_flow(self, bot_id: str, flow_id: str) -> None:
@@ -201,51 +226,6 @@ class Bots:
             return new_id, True
         known = self._db[collection].find_one(key, {"_id": 1})
         return (known["_id"] if known else new_id), False
-
-    def put_live(
-        self, flow_id: str, flow_data: dict[str, Any], *, deployed_by: str, note: str | None = None
-    ) -> str:
-        """Make this flow data the flow's live version; the version that was live stays as it was.
-
-        Returns the new version's id. Whether the flow is fit to go live is for the caller to check.
-        """
-        version_id = new_ulid()
-
-        def switch(tx: Any) -> None:
-            versions = self._db["flow_versions"]
-            last = versions.find_one(
-                {"flowId": flow_id}, {"versionNumber": 1}, sort=[("versionNumber", -1)], session=tx
-            )
-            versions.update_many(
-                {"flowId": flow_id, "isProduction": True}, {"$set": {"isProduction": False}}, session=tx
-            )
-            versions.insert_one(
-                {
-                    "_id": version_id,
-                    "flowId": flow_id,
-                    "versionNumber": last["versionNumber"] + 1 if last else 1,
-                    "flowData": flow_data,
-                    "isDraft": False,
-                    "isProduction": True,
-                    "deployedBy": deployed_by,
-                    "note": note,
-                },
-                session=tx,
-            )
-            versions.update_one(
-                {"_id": version_id},
-                {"$currentDate": {"deployedAt": True, "createdAt": True, "updatedAt": True}},
-                session=tx,
-            )
-            flow = self._db["flows"].find_one({"_id": flow_id}, {"botId": 1}, session=tx)
-            if flow is not None:
-                self._db["bots"].update_one(
-                    {"_id": flow["botId"]}, {"$inc": {"configRevision": 1}}, session=tx
-                )
-
-        with self._db.client.start_session() as session:
-            session.with_transaction(switch)
-        return version_id
 
 
 def _account(document: Document) -> WhatsAppAccount:

@@ -11,6 +11,7 @@ from pymongo.database import Database
 from common.store.database import Document
 
 _DAY_SECONDS = 86_400
+_OF_TESTS = {"conversationTurn": {"$exists": True}}
 # Figures by the hour; those by the day are kept for good.
 HOURS_KEPT_DAYS = 9
 
@@ -55,12 +56,23 @@ def declared(retention: Retention) -> list[Index]:
         _index("audit_logs", "botId", "at", "_id"),
         _index("audit_logs", "action", "at", "_id"),
         _index("openai_accounts", "userId", unique=True),
-        _index("bots", "userId"),
+        _index("bots", "userId", "createdAt", "_id"),
+        _index("bots", "userId", "updatedAt", "_id"),
+        _index("bots", "userId", "nameFolded", "_id"),
+        # Only bots that keep things for less time than the installation does.
+        _index("bots", "retentionDueAt", partialFilterExpression={"retentionDueAt": {"$exists": True}}),
+        _index("deletions", "dueAt"),
         _index("whatsapp_accounts", "botId", unique=True),
         _index("whatsapp_accounts", "phoneNumberId", unique=True),
         _index("whatsapp_accounts", "phoneNumber", unique=True),
         _index("flows", "botId", "name", unique=True),
+        _index("flows", "botId", "nameFolded", "_id"),
+        _index("flows", "botId", "updatedAt", "_id"),
+        _index("flows", "botId", "createdAt", "_id"),
+        _index("flow_drafts", "botId", "_id"),
         _index("flow_versions", "flowId", "versionNumber", unique=True),
+        # Lists, newest first: of saved ones, of deployed ones, or of both, merged in order.
+        _index("flow_versions", "flowId", "isDraft", "versionNumber", "_id"),
         _index(
             "flow_versions",
             "flowId",
@@ -68,9 +80,19 @@ def declared(retention: Retention) -> list[Index]:
             unique=True,
             partialFilterExpression={"isProduction": True},
         ),
+        # Those that are or were live, among all that saving left.
+        _index("flow_versions", "flowId", "-versionNumber", partialFilterExpression={"isDraft": False}),
+        _index("flow_versions", "botId"),
         _index("bot_variables", "botId", "variableName", unique=True),
         # A person is known by any of their ids; two contacts of a bot never share one.
         _index("contacts", "botId", "aliases", unique=True),
+        _index("contacts", "botId", "createdAt", "_id"),
+        _index("contacts", "botId", "waId", "_id"),
+        _index("contacts", "botId", "nameFolded", "_id"),
+        _index(
+            "contacts", "botId", "botPausedAt", "_id", partialFilterExpression={"botPausedAt": {"$type": "date"}}
+        ),
+        _index("contacts", "updatedAt", partialFilterExpression={"isTest": True}),
         # One open session a conversation. The contact comes first: turns look sessions up by it.
         _index(
             "sessions",
@@ -80,8 +102,20 @@ def declared(retention: Retention) -> list[Index]:
             unique=True,
             partialFilterExpression={"isOpen": True},
         ),
-        _index("sessions", "botId", "-createdAt"),
+        # Lists, newest first. Statuses are few: all of them are named where none is asked for, and merged in order.
+        _index("sessions", "botId", "isTest", "status", "-createdAt", "-_id"),
+        _index("sessions", "flowId", "isTest", "status", "-createdAt", "-_id"),
+        _index("sessions", "flowVersionId", "status", "-createdAt", "-_id"),
+        _index("sessions", "flowVersionId", "currentNodeId", "status", "-createdAt", "-_id"),
+        _index("sessions", "contactId", "-createdAt", "-_id"),
         _index("sessions", "resumeAt", partialFilterExpression={"resumeAt": {"$exists": True}}),
+        # Ended ones go with the last of their messages.
+        _index(
+            "sessions",
+            "closedAt",
+            expireAfterSeconds=retention.messages * day,
+            partialFilterExpression={"closedAt": {"$exists": True}},
+        ),
         # Who is under way, and where: counted, never read. Tests in the simulator are not in the figures.
         _index(
             "sessions",
@@ -92,16 +126,33 @@ def declared(retention: Retention) -> list[Index]:
             partialFilterExpression={"runsFor": {"$exists": True}},
         ),
         _index("session_variables", "sessionId", "variableName", unique=True),
-        _index("messages", "sessionId", "sentAt"),
+        _index("messages", "sessionId", "seq"),
+        _index("messages", "contactId", "seq", "_id"),
+        # Few: what came while nobody talked.
+        _index("messages", "botId", "sentAt", partialFilterExpression={"sessionId": {"$type": "null"}}),
+        # What needs a person's eye: nearly empty, and free for a message that arrives.
+        _index(
+            "messages",
+            "botId",
+            "status",
+            "-createdAt",
+            "-_id",
+            partialFilterExpression={"status": {"$in": ["FAILED", "UNKNOWN"]}},
+        ),
         _index("messages", "lane", "seq", partialFilterExpression={"open": True}),
         _index("messages", "attemptIds", partialFilterExpression={"attemptIds": {"$exists": True}}),
         _index("messages", "wamid", partialFilterExpression={"wamid": {"$exists": True}}),
         _index("messages", "sentAt", expireAfterSeconds=retention.messages * day),
-        _index("execution_logs", "sessionId", "executedAt"),
+        # Only what tests write: whoever watches one goes on behind the last turn that they saw.
+        _index("messages", "lane", "conversationTurn", partialFilterExpression=_OF_TESTS),
+        _index("execution_logs", "sessionId", "turn", "place"),
         _index("execution_logs", "executedAt", expireAfterSeconds=retention.execution_logs * day),
+        _index("execution_logs", "lane", "conversationTurn", partialFilterExpression=_OF_TESTS),
         # Only lanes with work are in this index: an idle lane has no `dueAt`, so the backlog is all it holds.
         _index("lanes", "dueAt", partialFilterExpression={"dueAt": {"$exists": True}}),
         _index("jobs", "lane", "seq", partialFilterExpression={"state": "PENDING"}),
+        # For deleting a bot or a contact, with all of its jobs.
+        _index("jobs", "botId", "lane"),
         # Nearly always empty: whether a person's control waits is asked before each answer of a call.
         _index("jobs", "kind", "lane", partialFilterExpression={"state": "PENDING", "kind": "CONTROL"}),
         _index("jobs", "state", "-seq", partialFilterExpression={"state": {"$in": ["DEAD", "UNROUTED"]}}),
@@ -118,7 +169,10 @@ def declared(retention: Retention) -> list[Index]:
         _index("counter_hours", "at", expireAfterSeconds=HOURS_KEPT_DAYS * day),
         _index("counter_days", "owner", "scope", "at"),
         _index("test_versions", "usedAt", expireAfterSeconds=3 * day),
+        _index("test_versions", "botId"),
         _index("stand_ins", "botId", "flowId", "nodeId", unique=True),
+        _index("test_conversations", "botId", "flowId", "usedAt", "_id"),
+        _index("test_conversations", "usedAt", expireAfterSeconds=30 * day),
     ]
 
 

@@ -38,10 +38,15 @@ def inspect_server(database: Database[Document]) -> Server:
 
 def missing_indexes(database: Database[Document]) -> list[str]:
     """The declared indexes that do not exist, as `collection.name`."""
-    collections = set(database.list_collection_names())
+    indexes = declared(Retention())
+    wanted = {index.collection for index in indexes}
+    present = {
+        name: set(database[name].index_information())
+        for name in database.list_collection_names()
+        if name in wanted
+    }
     return [
         f"{index.collection}.{index.name}"
-        for index in declared(Retention())
-        if index.collection not in collections
-        or index.name not in database[index.collection].index_information()
+        for index in indexes
+        if index.name not in present.get(index.collection, set())
     ]

@@ -53,12 +53,15 @@ class Jobs:
             return int(details["nInserted"])
 
     def finish(
-        self, job_ids: Iterable[str], session: ClientSession | None = None, *, outcome: str | None = None
-    ) -> int:
+        self, job_ids: Iterable[str], session: ClientSession | None = None, *,
+        outcome: str | None = None, reason: str | None = None,
+    ) -> int:  # fmt: skip
         """Mark pending jobs done. Their payload goes; their key stays, to recognise duplicates."""
         fields: dict[str, Any] = {"state": JobState.DONE.value}
         if outcome:
             fields["outcome"] = outcome
+        if reason:
+            fields["outcomeReason"] = reason
         return self._jobs.update_many(
             {"_id": {"$in": list(job_ids)}, "state": JobState.PENDING.value},
             {"$set": fields, "$currentDate": {"doneAt": True}, "$unset": {"payload": ""}},
@@ -163,6 +166,20 @@ class Jobs:
         if bot_id is not None:
             query["botId"] = bot_id
         return list(self._jobs.find(query).sort("seq", -1).limit(limit))
+
+    def lanes_with_controls(self, lanes: Sequence[str]) -> set[str]:
+        """In which of these lanes a control waits."""
+        query = {
+            "kind": JobKind.CONTROL.value,
+            "lane": {"$in": list(lanes)},
+            "state": JobState.PENDING.value,
+        }
+        return {document["lane"] for document in self._jobs.find(query, {"lane": 1})}
+
+    def pending(self, lane: str, limit: int) -> list[Document]:
+        """The first pending jobs of a lane, in order."""
+        query = {"lane": lane, "state": JobState.PENDING.value}
+        return list(self._jobs.find(query).sort([("lane", 1), ("seq", 1)]).limit(limit))
 
     def oldest_pending_at(self) -> datetime | None:
         """When the pending job that has waited longest was accepted. Reads all pending ones."""

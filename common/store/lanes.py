@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import DeleteOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
@@ -62,7 +62,8 @@ class Lease:
     jobs: tuple[Document, ...] = ()
 
 
-def _after(seconds: float) -> dict[str, Any]:
+def after(seconds: float) -> dict[str, Any]:
+    """So many seconds from now, by the database's clock, in the pipeline of an update."""
     return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": round(seconds * 1000)}}
 
 
@@ -77,7 +78,7 @@ class Lanes:
 
     def wake(self, lanes: Iterable[str], *, delay_seconds: float = 0) -> None:
         """Say that these lanes have work. A leased or parked one keeps its time but will look again."""
-        due = _after(delay_seconds) if delay_seconds else "$$NOW"
+        due = after(delay_seconds) if delay_seconds else "$$NOW"
         update = [
             {
                 "$set": {
@@ -214,7 +215,7 @@ class Lanes:
         if not leases:
             return 0
         result = self._lanes.update_many(
-            still_held(leases), [{"$set": {"dueAt": _after(lease_seconds)}}], session=session
+            still_held(leases), [{"$set": {"dueAt": after(lease_seconds)}}], session=session
         )
         return result.matched_count
 
@@ -247,6 +248,29 @@ class Lanes:
         if operations:
             self._lanes.bulk_write(operations, ordered=False)
 
+    def seize(self, lanes: Sequence[str], owner: str, lease_seconds: float) -> list[Lease]:
+        """Lease these lanes, whoever holds them now, and whether they exist or not: their holders have lost them."""
+        token = new_ulid()
+        (update,) = _claim_update(owner, token, lease_seconds)
+        missing = {name: {"$ifNull": [f"${name}", 0]} for name in ("wakes", "fence")}
+        self._lanes.bulk_write(
+            [UpdateOne({"_id": lane}, [{"$set": missing}, update], upsert=True) for lane in lanes]
+        )
+        seized = self._lanes.find({"_id": {"$in": list(lanes)}, "claim": token})
+        return [
+            Lease(lane["_id"], lane["fence"], token, lane["wakes"], was_interrupted=True, interruptions=0)
+            for lane in seized
+        ]
+
+    def remove(self, leases: Sequence[Lease]) -> None:
+        """Remove lanes that nobody will need, but for those that were woken since: there is work for them."""
+        operations = [
+            DeleteOne({"_id": lease.lane, "claim": lease.claim, "fence": lease.fence, "wakes": lease.wakes})
+            for lease in leases
+        ]
+        if operations:
+            self._lanes.bulk_write(operations, ordered=False)
+
     def park(self, parked: Sequence[tuple[Lease, float, ParkedFor]]) -> None:
         """Hand lanes back, not to be claimed for so many seconds, each with the reason.
 
@@ -262,9 +286,9 @@ class Lanes:
                             "owner": None,
                             "claim": None,
                             "interruptions": 0,
-                            "dueAt": {"$cond": [{"$eq": ["$wakes", lease.wakes]}, _after(seconds), "$$NOW"]}
+                            "dueAt": {"$cond": [{"$eq": ["$wakes", lease.wakes]}, after(seconds), "$$NOW"]}
                             if reason in _WAITS_FOR_NEWS
-                            else _after(seconds),
+                            else after(seconds),
                             "parkedFor": reason.value,
                         }
                     }
@@ -298,7 +322,7 @@ def _claim_update(owner: str, token: str, lease_seconds: float) -> list[Document
                 "owner": owner,
                 "claim": token,
                 "fence": {"$add": ["$fence", 1]},
-                "dueAt": _after(lease_seconds),
+                "dueAt": after(lease_seconds),
                 "claimedAt": "$$NOW",
                 "interrupted": {
                     "$or": [

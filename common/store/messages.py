@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from pymongo import UpdateOne
 from pymongo.database import Database
 
 from common.model.events import InboundMessage
-from common.model.outbox import STATUS_BY_NAME, MessageStatus
+from common.model.outbox import STATUS_BY_NAME, MessageStatus, StatusUpdate
 from common.model.turn_records import OutboundMessage, ReplyButton
 from common.store.database import Document
+from common.store.marks import Mark
 
 
 @dataclass(slots=True)
@@ -28,18 +28,6 @@ class OutboxMessage:
     attempts: int = 0
     attempt_id: str | None = None
     sending_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StatusUpdate:
-    """One element of a status webhook. `error` is Meta's error object of a failed one."""
-
-    phone_number_id: str
-    wamid: str
-    status: str
-    attempt_id: str | None = None
-    at: datetime | None = None
-    error: dict[str, Any] | None = None
 
 
 def inbound_document(
@@ -83,6 +71,7 @@ def _inbound_type(message: InboundMessage) -> str:
 def outbound_document(
     *, message_id: str, session_id: str, lane: str, bot_id: str, contact_id: str, seq: int,
     message: OutboundMessage, phone_number_id: str | None, request_id: str, is_open: bool, now: datetime,
+    flow_id: str | None = None, version_id: str | None = None,
 ) -> Document:  # fmt: skip
     """A message to send as it is stored: QUEUED, with its place in the conversation."""
     status = MessageStatus.QUEUED if is_open else MessageStatus.ACCEPTED
@@ -98,6 +87,8 @@ def outbound_document(
         "messageType": "BUTTON" if message.buttons else "TEXT",
         "messageContent": message.text,
         "nodeId": message.node_id,
+        "flowId": flow_id,
+        "flowVersionId": version_id,
         "phoneNumberId": phone_number_id,
         "status": status.value,
         "rank": status.rank,
@@ -133,111 +124,6 @@ def outbox_message(document: Document) -> OutboxMessage:
         attempt_id=(document.get("attemptIds") or [None])[-1],
         sending_at=document.get("sendingAt"),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A change of an outbound message's state, to be written together with others."""
-
-    write: UpdateOne
-
-
-def mark_sending(message_id: str, attempt_id: str, at: datetime) -> Mark:
-    """Before the POST: from here on the message may have been sent. Only one holder can do it."""
-    return Mark(
-        UpdateOne(
-            {"_id": message_id, "status": MessageStatus.QUEUED.value},
-            {
-                "$set": {
-                    "status": MessageStatus.SENDING.value,
-                    "rank": MessageStatus.SENDING.rank,
-                    "sendingAt": at,
-                },
-                "$push": {"attemptIds": attempt_id},
-                "$inc": {"attempts": 1},
-            },
-        )
-    )
-
-
-def mark_accepted(message_id: str, wamid: str) -> Mark:
-    """Meta took it. A status may have said more already: then only what is missing is added."""
-    return Mark(
-        UpdateOne(
-            {"_id": message_id},
-            [
-                {
-                    "$set": {
-                        "wamid": {"$ifNull": ["$wamid", {"$literal": wamid}]},
-                        "status": {
-                            "$cond": [
-                                {"$lt": ["$rank", MessageStatus.ACCEPTED.rank]},
-                                MessageStatus.ACCEPTED.value,
-                                "$status",
-                            ]
-                        },
-                        "rank": {"$max": ["$rank", MessageStatus.ACCEPTED.rank]},
-                        "acceptedAt": "$$NOW",
-                        "open": "$$REMOVE",
-                    }
-                }
-            ],
-        )
-    )
-
-
-def mark_requeued(message_id: str, reason: str, attempt_id: str | None = None) -> Mark:
-    """Certainly not sent: it waits for another attempt.
-
-    With `attempt_id`, only while that is the newest attempt: a holder that comes late knows nothing of later ones.
-    A message that nobody waits for any more (finally unknown) stays as it was decided.
-    """
-    status = {"$in": [MessageStatus.SENDING.value, MessageStatus.UNKNOWN.value]}
-    return Mark(
-        UpdateOne(
-            {"_id": message_id, "status": status, "open": True, **_newest(attempt_id)},
-            {
-                "$set": {
-                    "status": MessageStatus.QUEUED.value,
-                    "rank": MessageStatus.QUEUED.rank,
-                    "lastError": reason,
-                }
-            },
-        )
-    )
-
-
-def mark_failed(message_id: str, code: int | str, reason: str, attempt_id: str | None = None) -> Mark:
-    """It will not be sent; the conversation goes on. `attempt_id` as above."""
-    return Mark(
-        UpdateOne(
-            {"_id": message_id, "rank": {"$lt": MessageStatus.ACCEPTED.rank}, **_newest(attempt_id)},
-            {
-                "$set": {
-                    "status": MessageStatus.FAILED.value,
-                    "rank": MessageStatus.FAILED.rank,
-                    "error": {"code": code, "message": reason},
-                },
-                "$unset": {"open": ""},
-            },
-        )
-    )
-
-
-def mark_unknown(message_id: str, *, is_final: bool, attempt_id: str | None = None) -> Mark:
-    """The outcome cannot be known. Final: no longer waited for; a late status still corrects it."""
-    update: dict[str, Any] = {
-        "$set": {"status": MessageStatus.UNKNOWN.value, "rank": MessageStatus.UNKNOWN.rank}
-    }
-    if is_final:
-        update["$unset"] = {"open": ""}
-    query = {"_id": message_id, "rank": {"$lt": MessageStatus.ACCEPTED.rank}, **_newest(attempt_id)}
-    return Mark(UpdateOne(query, update))
-
-
-def _newest(attempt_id: str | None) -> Document:
-    """The filter for a message whose last attempt is this one; without one, for any."""
-    return {"$expr": {"$eq": [{"$last": "$attemptIds"}, {"$literal": attempt_id}]}} if attempt_id else {}
 
 
 class Messages:
@@ -307,7 +193,7 @@ def _status_write(update: StatusUpdate) -> UpdateOne | None:
         "error": {"$cond": [is_news, error, "$error"]},
         "open": "$$REMOVE",
     }
-    if update.at is not None:
-        # When it got so far, by Meta's clock: kept for each status, also for one that comes late.
-        fields[f"reachedAt.{status.value}"] = {"$min": [f"$reachedAt.{status.value}", update.at]}
+    # When it got so far, by Meta's clock: kept for each status, also for one that comes late.
+    at = "$$NOW" if update.at is None else update.at
+    fields[f"reachedAt.{status.value}"] = {"$min": [f"$reachedAt.{status.value}", at]}
     return UpdateOne({**key, "phoneNumberId": update.phone_number_id, "direction": "OUT"}, [{"$set": fields}])

@@ -32,7 +32,7 @@ class Page:
 
 def read_page(
     collection: Collection[Document], query: Document, *, sort: str, is_descending: bool, limit: int,
-    cursor: str | None, fields: Document | None = None,
+    cursor: str | None, fields: Document | None = None, hint: str | None = None,
 ) -> Page:  # fmt: skip
     """A page of what the query finds, by the field `sort` and then by `_id`. Raises BadCursor.
 
@@ -46,7 +46,7 @@ def read_page(
     if fields is not None and not fields.get(sort):
         fields = {**fields, sort: 1} if any(fields.values()) else fields
     order = [(sort, direction)] if sort == "_id" else [(sort, direction), ("_id", direction)]
-    found = list(collection.find(query, fields).sort(order).limit(limit + 1))
+    found = list(collection.find(query, fields, hint=hint).sort(order).limit(limit + 1))
     items = found[:limit]
     next_cursor = _write(items[-1], sort) if len(found) > limit else None
     return Page(items, next_cursor)

@@ -9,10 +9,10 @@ from limits.storage import MongoDBStorage
 SCHEME = "store"
 
 
-class StoreRateLimits(MongoDBStorage):  # type: ignore[misc]
+class StoreRateLimits(MongoDBStorage):
     """The package's own storage, but for the connection: it would open one, and close it as the process ends."""
 
-    STORAGE_SCHEME = (SCHEME,)  # how Flask-Limiter finds it: `storage_uri="store://"`
+    STORAGE_SCHEME = [SCHEME]  # noqa: RUF012 - as the package declares it; how Flask-Limiter finds it: `storage_uri="store://"`
 
     def _init_mongo_client(self, uri: str | None, **options: Any) -> Any:
         del uri

@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from common.model.calls import ChatMessage
 from common.model.contacts import Channel
-from common.model.session import Session, SessionStatus, Wait, WaitKind
+from common.model.session import Pace, Session, SessionStatus, Wait, WaitKind
 from common.model.values import Value
 from common.store.database import Document
 
@@ -27,6 +27,8 @@ class StoredSession:
     created_at: datetime
     rev: int = 0
     call_starts: int = 0  # how often the call that it waits for has been begun
+    timer_arms: int = 0  # how often a timer was set anew for a wait: each one is a job of its own
+    started_at: datetime | None = None  # when the flow was last begun from START; None: with the session
 
 
 class Sessions:
@@ -65,8 +67,10 @@ class Sessions:
         )
 
 
-def session_document(stored: StoredSession, now: datetime, phone: str | None, lane: str) -> Document:
-    """A session as it is stored."""
+def session_document(
+    stored: StoredSession, now: datetime, phone: str | None, lane: str, *, resume_at: datetime | None
+) -> Document:
+    """A session as it is stored. `resume_at` is when its timer is due, by the real clock."""
     session = stored.session
     wait = session.wait
     document: Document = {
@@ -89,14 +93,20 @@ def session_document(stored: StoredSession, now: datetime, phone: str | None, la
         "lastMessage": session.last_message,
         "lastReplyNodeId": session.last_reply_node_id,
         "rev": stored.rev + 1,
-        "callStarts": 0,
+        "callStarts": stored.call_starts,
+        "timerArms": stored.timer_arms,
         "createdAt": stored.created_at,
+        "startedAt": stored.started_at or stored.created_at,
         "updatedAt": now,
     }
-    if wait is not None and wait.at is not None:
-        document["resumeAt"] = wait.at
+    if session.held:
+        document["held"] = json.dumps(session.held)
+    if resume_at is not None:
+        document["resumeAt"] = resume_at
     if not session.status.is_open:
         document["closedAt"] = now
+    elif session.status is not SessionStatus.COMPLETED and stored.channel is Channel.WHATSAPP:
+        document["runsFor"] = session.bot_id  # under way, for the figures: their index has nothing else
     return document
 
 
@@ -108,6 +118,8 @@ def _wait_document(wait: Wait) -> Document:
         # JSON text: a node's memory and a call may hold what BSON cannot.
         "state": json.dumps(wait.state),
         "request": json.dumps(wait.request) if wait.request is not None else None,
+        "answer": json.dumps(wait.answer) if wait.answer is not None else None,
+        "pace": wait.pace.value if wait.pace is not None else None,
     }
 
 
@@ -127,12 +139,15 @@ def _from_document(document: Document, variables: dict[str, Value]) -> StoredSes
             history=[ChatMessage(message["role"], message["text"]) for message in document["history"]],
             last_message=document["lastMessage"],
             last_reply_node_id=document["lastReplyNodeId"],
+            held=json.loads(document["held"]) if document.get("held") else [],
         ),
         channel=Channel(document["channel"]),
         flow_id=document["flowId"],
         created_at=document["createdAt"],
         rev=document["rev"],
         call_starts=document["callStarts"],
+        timer_arms=document.get("timerArms", 0),
+        started_at=document.get("startedAt"),
     )
 
 
@@ -143,4 +158,6 @@ def _wait(document: dict[str, Any]) -> Wait:
         at=document["at"],
         state=json.loads(document["state"]),
         request=json.loads(document["request"]) if document["request"] is not None else None,
+        answer=json.loads(document["answer"]) if document.get("answer") else None,
+        pace=Pace(document["pace"]) if document.get("pace") else None,
     )

@@ -25,11 +25,13 @@ class DueTimer:
     bot_id: str
     wait_id: int
     due_at: datetime
+    arms: int = 0  # how often it was set anew, after a pause of the bot
 
     @property
     def job_id(self) -> str:
         """The same for every timer process, and for no other wait: it can be queued only once."""
-        return f"t:{self.session_id}:{self.wait_id}"
+        again = f":{self.arms}" if self.arms else ""
+        return f"t:{self.session_id}:{self.wait_id}{again}"
 
     def job(self) -> NewJob:
         """The job that fires it."""
@@ -58,7 +60,7 @@ class Timers:
             "wait.waitId": {"$exists": True},
             "$expr": {"$lte": ["$resumeAt", "$$NOW"]},
         }
-        fields = {"lane": 1, "botId": 1, "wait.waitId": 1, "resumeAt": 1}
+        fields = {"lane": 1, "botId": 1, "wait.waitId": 1, "resumeAt": 1, "timerArms": 1}
         return [
             DueTimer(
                 session_id=document["_id"],
@@ -66,6 +68,7 @@ class Timers:
                 bot_id=document["botId"],
                 wait_id=document["wait"]["waitId"],
                 due_at=document["resumeAt"],
+                arms=document.get("timerArms", 0),
             )
             for document in self._sessions.find(query, fields).sort("resumeAt", 1).limit(limit)
         ]

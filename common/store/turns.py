@@ -13,15 +13,16 @@ from pymongo.database import Database
 
 from common.crashpoint import crashpoint
 from common.model.contacts import Contact
+from common.model.counters import Counted
 from common.model.values import Value, type_of
 from common.store.abandoned import end_abandoned_transactions
 from common.store.contacts import upsert_contact
-from common.store.database import MAJORITY, SNAPSHOT, Document, time_limit
+from common.store.counters import Counters
+from common.store.database import Document
 from common.store.jobs import Jobs
 from common.store.lanes import Lanes, Lease
+from common.store.transaction import in_transaction
 
-# A commit that takes longer than this is given up; well below any lease.
-_MAX_COMMIT_MS = 5_000
 # The whole transaction with its repetitions.
 _MOST_SECONDS = 10.0
 
@@ -49,15 +50,18 @@ class TurnWrites:
     steps: list[Document] = field(default_factory=list)
     contact: Contact | None = None
     outcome: str | None = None
+    outcome_reason: str | None = None
+    counted: list[Counted] = field(default_factory=list)
 
 
 class Turns:
     """The one place where a turn becomes durable."""
 
-    def __init__(self, database: Database[Document], lanes: Lanes, jobs: Jobs) -> None:
+    def __init__(self, database: Database[Document], lanes: Lanes, jobs: Jobs, counters: Counters) -> None:
         self._database = database
         self._lanes = lanes
         self._jobs = jobs
+        self._counters = counters
 
     def commit(self, turns: Sequence[TurnWrites], lease_seconds: float, now: datetime) -> None:
         """Write all of these turns, or none.
@@ -72,17 +76,8 @@ class Turns:
             self._write(turns, lease_seconds, now, tx)
             crashpoint("K3")
 
-        # The driver would go on trying for two minutes: longer than any lease.
-        with (
-            time_limit(min(lease_seconds / 2, _MOST_SECONDS)),
-            self._database.client.start_session() as session,
-        ):
-            session.with_transaction(
-                write,
-                read_concern=SNAPSHOT,
-                write_concern=MAJORITY,
-                max_commit_time_ms=_MAX_COMMIT_MS,
-            )
+        in_transaction(self._database, write, most_seconds=min(lease_seconds / 2, _MOST_SECONDS))
+        self._counters.settle()
         crashpoint("K4")
 
     def end_abandoned(self) -> int:
@@ -95,18 +90,19 @@ class Turns:
         leases = [turn.lease for turn in turns]
         if self._lanes.hold(leases, lease_seconds, tx) != len(leases):
             raise LeaseLost
-        by_outcome: dict[str | None, list[str]] = {}
+        by_outcome: dict[tuple[str | None, str | None], list[str]] = {}
         for turn in turns:
             if turn.job_id is not None:
-                by_outcome.setdefault(turn.outcome, []).append(turn.job_id)
-        for outcome, job_ids in by_outcome.items():
-            if self._jobs.finish(job_ids, tx, outcome=outcome) != len(job_ids):
+                by_outcome.setdefault((turn.outcome, turn.outcome_reason), []).append(turn.job_id)
+        for (outcome, reason), job_ids in by_outcome.items():
+            if self._jobs.finish(job_ids, tx, outcome=outcome, reason=reason) != len(job_ids):
                 raise Conflict("a job was finished by somebody else")
         self._write_sessions(turns, tx)
         self._bulk("session_variables", [w for turn in turns for w in _variable_writes(turn, now)], tx)
         self._insert("messages", [message for turn in turns for message in turn.messages], tx)
         self._insert("execution_logs", [step for turn in turns for step in turn.steps], tx)
         self._bulk("contacts", [upsert_contact(turn.contact) for turn in turns if turn.contact], tx)
+        self._counters.write((counted for turn in turns for counted in turn.counted), now, tx)
 
     def _write_sessions(self, turns: Sequence[TurnWrites], tx: ClientSession) -> None:
         writes: list[Any] = []

@@ -15,6 +15,7 @@ from pymongo import WriteConcern
 from common.clock import utc_now
 from common.store.database import Document
 from common.store.store import Store
+from scripts.bench.crowd_figures import fill_figures
 
 _CHUNK: Final = 2_000
 _FILLERS: Final = 4
@@ -107,6 +108,13 @@ def fill(store: Store, crowd: Crowd) -> None:
                 target.insert_many(documents, ordered=False)
 
             list(pool.map(write, starts))
+    owners = {_id("BOT", number): _bot(crowd, number, now)[0]["userId"] for number in range(crowd.bots)}
+    per_bot = crowd.flows // crowd.bots
+    flows = {
+        _id("BOT", bot): [(_id("FLOW", n), _id("VERSION", n)) for n in range(bot * per_bot, (bot + 1) * per_bot)]
+        for bot in range(crowd.bots)
+    }
+    fill_figures(store, owners, flows, _id("BOT", 0))
 
 
 def _ago(now: datetime, number: int) -> datetime:

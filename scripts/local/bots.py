@@ -41,6 +41,6 @@ def make_bot(
     for name, value in (variables or {}).items():
         store.bots.ensure_variable(bot_id, name, value)
     flow_id, _ = store.bots.ensure_flow(bot_id, "Flow", "", ())
-    version_id = store.bots.put_live(flow_id, flow_data, deployed_by=user_id)
+    version_id = store.deployments.put_live(flow_id, flow_data, deployed_by=user_id)
     store.bots.set_active_flow(bot_id, flow_id)
     return bot_id, version_id

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import unquote
 
+from scripts.peers.control_accounts import AccountsControl
 from scripts.peers.control_people import PeopleControl
 from scripts.peers.control_read import ControlError, number_of, object_of, seconds_of, text_of
 from scripts.peers.crm import Crm
@@ -35,6 +36,15 @@ class Control:
         self._faults = faults
         self.broken = 0
         people = PeopleControl(whatsapp)
+        accounts = AccountsControl(whatsapp, openai)
+        # method, kind, what follows the name of the single one
+        self._single: dict[tuple[str, ...], Callable[[str, Request], Reply]] = {
+            ("PATCH", "numbers"): accounts.change_number,
+            ("PUT", "apps"): accounts.add_app,
+            ("PUT", "phones"): people.describe,
+            ("POST", "phones", "say"): people.say,
+            ("POST", "phones", "wrote"): people.wrote,
+        }
         self._fixed: dict[tuple[str, str], Callable[[Request], Reply]] = {
             ("GET", "state"): self._state,
             ("POST", "reset"): self._reset,
@@ -58,6 +68,10 @@ class Control:
             ("PUT", "statuses"): self._statuses,
             ("GET", "numbers"): self._numbers,
             ("POST", "numbers"): self._add_number,
+            ("PUT", "tokens"): accounts.describe_token,
+            ("GET", "subscriptions"): accounts.subscriptions,
+            ("POST", "openai/keys"): accounts.add_key,
+            ("DELETE", "openai/keys"): accounts.remove_keys,
             ("GET", "phones"): people.everybody,
             ("GET", "openai/calls"): lambda request: _calls(
                 openai.calls.find(number_of(request.query(), "after"))
@@ -68,7 +82,6 @@ class Control:
                 _calls(crm.calls.find(number_of(request.query(), "after"))) | {"repeats": crm.repeats}
             ),
         }
-        self._people = people
 
     def handle(self, request: Request) -> Outcome | Coroutine[Any, Any, Outcome]:
         """Answer one request."""
@@ -90,12 +103,8 @@ class Control:
                 if not self._faults.remove(fault_id):
                     raise ControlError("There is no such fault.", 404)
                 return {}
-            case "PUT", ["phones", alias]:
-                return self._people.describe(alias, request)
-            case "POST", ["phones", alias, "say"]:
-                return self._people.say(alias, request)
-            case "POST", ["phones", alias, "wrote"]:
-                return self._people.wrote(alias, request)
+            case method, [kind, name, *rest] if (method, kind, *rest) in self._single:
+                return self._single[method, kind, *rest](name, request)
             case "PUT", ["crm", "orders", order_id]:
                 self._crm.orders[order_id] = object_of(request)
                 return {"id": order_id} | self._crm.orders[order_id]

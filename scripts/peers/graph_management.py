@@ -7,15 +7,15 @@ import secrets
 from typing import Any
 from urllib.parse import urlencode
 
+from scripts.peers.clock import PeerClock
 from scripts.peers.graph_errors import GraphError, unknown_object
 from scripts.peers.http_client import DeliveryError
-from scripts.peers.numbers import SAMPLE_APP_ID, Number, Numbers
+from scripts.peers.numbers import MANAGE, SAMPLE_APP_ID, SEND, Number, Numbers
 from scripts.peers.webhooks import Webhooks
 
 PHONE_NODE, WABA_NODE = "WhatsAppBusinessPhoneNumber", "WhatsAppBusinessAccount"
 PHONE_DEFAULTS = ("verified_name", "code_verification_status", "display_phone_number", "quality_rating", "id")
 WABA_FIELDS = ("id", "name", "timezone_id", "message_template_namespace", "currency")
-SCOPES = ("whatsapp_business_management", "whatsapp_business_messaging")
 MAX_PAGE, DEFAULT_PAGE = 100, 25
 MAX_CALLBACK = 200
 _FIELDS = re.compile(r"[a-z_]+(,[a-z_]+)*")
@@ -42,18 +42,18 @@ def phone_fields(number: Number) -> dict[str, Any]:
 
 
 def _health(number: Number) -> dict[str, Any]:
-    can_send = "AVAILABLE" if number.status == "CONNECTED" else "BLOCKED"
+    can_send = number.health if number.status == "CONNECTED" else "BLOCKED"
     entities: list[dict[str, Any]] = [
         {"entity_type": "PHONE_NUMBER", "id": number.phone_number_id, "can_send_message": can_send},
         {"entity_type": "WABA", "id": number.waba_id, "can_send_message": "AVAILABLE"},
-        {"entity_type": "APP", "id": SAMPLE_APP_ID, "can_send_message": "AVAILABLE"},
+        {"entity_type": "APP", "id": number.app_id, "can_send_message": "AVAILABLE"},
     ]
-    if can_send == "BLOCKED":
+    if can_send != "AVAILABLE":
         entities[0]["errors"] = [
             {
-                "error_code": 141000,
-                "error_description": "The phone number is not connected.",
-                "possible_solution": "",
+                "error_code": 141000 if number.status == "CONNECTED" else 141002,
+                "error_description": f"The phone number is {number.status}; sending is {can_send}.",
+                "possible_solution": "Look at the number in WhatsApp Manager.",
             }
         ]
     return {"can_send_message": can_send, "entities": entities}
@@ -62,9 +62,28 @@ def _health(number: Number) -> dict[str, Any]:
 class Management:
     """Answers about numbers, accounts, tokens and subscriptions; raises GraphError."""
 
-    def __init__(self, numbers: Numbers, webhooks: Webhooks) -> None:
+    def __init__(self, numbers: Numbers, webhooks: Webhooks, clock: PeerClock) -> None:
         self._numbers = numbers
         self._webhooks = webhooks
+        self._clock = clock
+
+    def check(self, token: str, scope: str | None = None) -> list[Number]:
+        """The numbers that a token may see; raises GraphError for one that counts no more or lacks the scope."""
+        numbers, facts = self._numbers.with_token(token), self._numbers.token(token)
+        if not numbers:
+            if not token.replace("|", "").isalnum():
+                raise GraphError(190, message=f"Malformed access token {token}")
+            raise GraphError(190, message="Invalid OAuth access token - Cannot parse access token")
+        if not facts.is_valid:
+            text = "Error validating access token: The session has been invalidated because the user changed their password."
+            raise GraphError(190, message=text, subcode=460)
+        if 0 < facts.expires_at <= self._clock.now():
+            raise GraphError(190, message="Error validating access token: Session has expired.", subcode=463)
+        if scope is not None and scope not in facts.scopes:
+            raise GraphError(200, message=f"(#200) Requires {scope} permission to manage the object")
+        if scope is None and not {MANAGE, SEND} & set(facts.scopes):
+            raise GraphError(10, message="(#10) Application does not have permission for this action")
+        return numbers
 
     def node(self, node_id: str, query: dict[str, str], visible: list[Number]) -> dict[str, Any]:
         """`GET /{id}?fields=…` of a phone number or an account."""
@@ -80,8 +99,10 @@ class Management:
             return _select(fields, query, WABA_FIELDS[:4], WABA_NODE)
         raise unknown_object(node_id, "get")
 
-    def phone_numbers(self, waba_id: str, query: dict[str, str], visible: list[Number]) -> dict[str, Any]:
-        """`GET /{waba}/phone_numbers`, in pages."""
+    def phone_numbers(
+        self, waba_id: str, query: dict[str, str], visible: list[Number], address: str
+    ) -> dict[str, Any]:
+        """`GET /{waba}/phone_numbers`, in pages. As with Graph, the next page's address holds the token."""
         numbers = [item for item in visible if item.waba_id == waba_id]
         if not numbers:
             raise unknown_object(waba_id, "get")
@@ -93,7 +114,8 @@ class Management:
         cursors = {"before": str(start), "after": str(start + len(rows))}
         paging: dict[str, Any] = {"cursors": cursors}
         if start + size < len(numbers):
-            paging["next"] = f"?{urlencode(query | {'after': cursors['after']})}"
+            more = query | {"access_token": visible[0].access_token, "after": cursors["after"]}
+            paging["next"] = f"{address}?{urlencode(more)}"
         return {"data": rows, "paging": paging}
 
     def debug_token(self, query: dict[str, str], asking: str) -> dict[str, Any]:
@@ -102,23 +124,34 @@ class Management:
         if not token:
             raise GraphError(100, message="(#100) The parameter input_token is required")
         if "|" in asking:
-            app_id, _, secret = asking.partition("|")
-            if app_id != SAMPLE_APP_ID or not secrets.compare_digest(
-                secret.encode(), self._webhooks.target.app_secret.encode()
-            ):
-                raise GraphError(
-                    190, message="Error validating application. Invalid application ID or secret.", status=400
-                )
+            self._check_app(asking)
+            app_id = asking.partition("|")[0]
+            if self._numbers.with_token(token) and self._numbers.app_of(token) != app_id:
+                text = "(#100) The App_id in the input_token did not match the Viewing App"
+                raise GraphError(100, message=text)
         elif not self._numbers.with_token(asking):
-            raise GraphError(190, message="Invalid OAuth access token - Cannot parse access token")
+            self.check(asking)
         return {"data": self._token_data(token)}
+
+    def _check_app(self, asking: str) -> None:
+        app_id, _, secret = asking.partition("|")
+        known = (
+            self._webhooks.target.app_secret if app_id == SAMPLE_APP_ID else self._numbers.apps.get(app_id)
+        )
+        if known is None or not secrets.compare_digest(secret.encode(), known.encode()):
+            raise GraphError(
+                190, message="Error validating application. Invalid application ID or secret.", status=400
+            )
 
     def subscribed_apps(self, waba_id: str, visible: list[Number]) -> dict[str, Any]:
         """`GET /{waba}/subscribed_apps`."""
         self._require_waba(waba_id, visible, "get")
-        app = {"id": SAMPLE_APP_ID, "name": "Local App", "link": "https://developers.facebook.com/apps"}
-        is_subscribed = waba_id not in self._numbers.unsubscribed_wabas
-        return {"data": [{"whatsapp_business_api_data": app}] if is_subscribed else []}
+        app_id = next(item.app_id for item in visible if item.waba_id == waba_id)
+        app = {"id": app_id, "name": "Local App", "link": "https://developers.facebook.com/apps"}
+        entry: dict[str, Any] = {"whatsapp_business_api_data": app}
+        if waba_id in self._numbers.callbacks:
+            entry["override_callback_uri"] = self._numbers.callbacks[waba_id]
+        return {"data": [entry] if waba_id not in self._numbers.unsubscribed_wabas else []}
 
     async def subscribe(self, waba_id: str, wish: dict[str, Any], visible: list[Number]) -> dict[str, Any]:
         """`POST /{waba}/subscribed_apps`, with the handshake where a callback is named."""
@@ -133,7 +166,9 @@ class Management:
             ):
                 raise GraphError(100, "override_callback_uri (at most 200 characters) needs a verify_token.")
             await self._handshake(callback, verify_token)
-            self._webhooks.target.url = callback
+            self._webhooks.target.url = self._numbers.callbacks[waba_id] = callback
+        else:
+            self._numbers.callbacks.pop(waba_id, None)
         self._numbers.unsubscribed_wabas.discard(waba_id)
         return {"success": True}
 
@@ -141,6 +176,7 @@ class Management:
         """`DELETE /{waba}/subscribed_apps`: no more webhooks for this account."""
         self._require_waba(waba_id, visible, "delete")
         self._numbers.unsubscribed_wabas.add(waba_id)
+        self._numbers.callbacks.pop(waba_id, None)
         return {"success": True}
 
     async def _handshake(self, callback: str, verify_token: str) -> None:
@@ -157,21 +193,28 @@ class Management:
             )
 
     def _token_data(self, token: str) -> dict[str, Any]:
-        numbers = self._numbers.with_token(token)
-        if not numbers:
-            error = {"code": 190, "message": "Invalid OAuth access token.", "subcode": 463}
-            return {"is_valid": False, "error": error, "scopes": []}
-        waba_ids = sorted({number.waba_id for number in numbers})
-        return {
-            "app_id": SAMPLE_APP_ID,
-            "type": "SYSTEM_USER",
+        numbers, facts = self._numbers.with_token(token), self._numbers.token(token)
+        data: dict[str, Any] = {
+            "app_id": self._numbers.app_of(token),
+            "type": "SYSTEM_USER" if facts.expires_at == 0 else "USER",
             "application": "Local App",
-            "data_access_expires_at": 0,
-            "expires_at": 0,
-            "is_valid": True,
-            "scopes": [*SCOPES, "public_profile"],
-            "granular_scopes": [{"scope": scope, "target_ids": waba_ids} for scope in SCOPES],
+            "data_access_expires_at": facts.data_access_expires_at,
+            "expires_at": facts.expires_at,
             "user_id": "122100000000000000",
+        }
+        try:
+            self.check(token)
+        except GraphError as refused:
+            if not numbers:
+                data = {}
+            error = {"code": 190, "message": refused.message, "subcode": refused.subcode or 463}
+            return data | {"is_valid": False, "error": error, "scopes": []}
+        targets = facts.target_ids
+        waba_ids = sorted({number.waba_id for number in numbers}) if targets is None else list(targets)
+        return data | {
+            "is_valid": True,
+            "scopes": [*facts.scopes, "public_profile"],
+            "granular_scopes": [{"scope": scope, "target_ids": waba_ids} for scope in facts.scopes],
         }
 
     @staticmethod

@@ -8,6 +8,19 @@ SAMPLE_NUMBER_ID = "106540352242922"
 SAMPLE_WABA_ID = "102290129340398"
 SAMPLE_TOKEN = "EAALocalPeerToken"  # noqa: S105 - the peer's own made-up token, public on purpose
 SAMPLE_APP_ID = "670843887433847"
+MANAGE, SEND = "whatsapp_business_management", "whatsapp_business_messaging"
+
+
+@dataclass(slots=True)
+class Token:
+    """What an access token is good for. `expires_at`: Unix seconds, 0 is never; `target_ids`: None is all it has."""
+
+    scopes: tuple[str, ...] = (MANAGE, SEND)
+    expires_at: int = 0
+    data_access_expires_at: int = 0
+    is_valid: bool = True
+    target_ids: tuple[str, ...] | None = None
+    app_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -22,6 +35,8 @@ class Number:
     app_secret: str | None = None
     status: str = "CONNECTED"
     quality_rating: str = "GREEN"
+    app_id: str = SAMPLE_APP_ID
+    health: str = "AVAILABLE"
 
     @property
     def display_digits(self) -> str:
@@ -35,10 +50,24 @@ class Numbers:
     def __init__(self) -> None:
         self._by_id: dict[str, Number] = {}
         self.unsubscribed_wabas: set[str] = set()
+        self.callbacks: dict[str, str] = {}  # of accounts with an address of their own
+        self.tokens: dict[str, Token] = {}
+        self.apps: dict[str, str] = {}  # the secrets of further apps
+
+    def token(self, access_token: str) -> Token:
+        """What this token is good for: everything, unless something else was said."""
+        return self.tokens.get(access_token) or Token()
+
+    def app_of(self, access_token: str) -> str:
+        """The app that made this token."""
+        own = self.with_token(access_token)
+        return self.token(access_token).app_id or (own[0].app_id if own else SAMPLE_APP_ID)
 
     def add(self, number: Number) -> None:
         """Add or replace."""
         self._by_id[number.phone_number_id] = number
+        if number.app_secret is not None and number.app_id != SAMPLE_APP_ID:
+            self.apps[number.app_id] = number.app_secret
 
     def find(self, phone_number_id: str) -> Number | None:
         """By id."""

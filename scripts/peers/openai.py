@@ -9,7 +9,7 @@ from scripts.peers.calls import Calls
 from scripts.peers.clock import PeerClock
 from scripts.peers.faults import Effects
 from scripts.peers.json_text import BadJsonError, json_answer, read_json
-from scripts.peers.openai_request import MODELS, Asked, OpenAIError, read_asked
+from scripts.peers.openai_request import MODELS, OTHER_MODELS, Asked, OpenAIError, read_asked
 from scripts.peers.openai_script import Script
 from scripts.peers.wire import Answer, Request
 
@@ -17,6 +17,7 @@ SAMPLE_KEY = "sk-local-peer-key"
 BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
 CREATED_AT = 1_700_000_000
+SHOWN_IN_PART = 20  # characters; of a shorter key, its beginning and end would be nearly all
 STATUS_KINDS = {
     429: ("rate_limit_exceeded", "requests"),
     500: (None, "server_error"),
@@ -30,7 +31,8 @@ class OpenAI:
     def __init__(self, clock: PeerClock, keys: frozenset[str] = frozenset({SAMPLE_KEY})) -> None:
         self.calls = Calls()
         self.script = Script()
-        self.keys = keys
+        self.keys = set(keys)
+        self.restricted: set[str] = set()  # keys that may complete, but not list models
         self._clock = clock
 
     @staticmethod
@@ -60,8 +62,13 @@ class OpenAI:
         match request.method, request.path.removeprefix("/openai/").split("/"):
             case "POST", ["v1", "chat", "completions"]:
                 return json_answer(self._complete(read_asked(read_json(request.body)), request.body))
+            case "GET", ["v1", "models", *_] if self._key(request) in self.restricted:
+                text = "You have insufficient permissions for this operation. Missing scopes: api.model.read."
+                raise OpenAIError(text, status=403)
             case "GET", ["v1", "models"]:
-                return json_answer({"object": "list", "data": [_model(name) for name in MODELS]})
+                return json_answer(
+                    {"object": "list", "data": [_model(name) for name in (*MODELS, *OTHER_MODELS)]}
+                )
             case "GET", ["v1", "models", name] if name in MODELS:
                 return json_answer(_model(name))
             case "GET", ["v1", "models", name]:
@@ -70,18 +77,22 @@ class OpenAI:
         raise OpenAIError(f"Invalid URL ({request.method} {request.path[:200]})", status=404)
 
     def _check_key(self, request: Request) -> None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key:
+        key = self._key(request)
+        if not key:
             text = (
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 "Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
             )
             raise OpenAIError(text, status=401)
-        if key.strip() not in self.keys:
-            text = (
-                f"Incorrect API key provided: {key.strip()[:3]}***. Check it on your account's API keys page."
-            )
+        if key not in self.keys:
+            shown = f"{key[:7]}{'*' * 16}{key[-4:]}" if len(key) >= SHOWN_IN_PART else f"{key[:3]}***"
+            text = f"Incorrect API key provided: {shown}. Check it on your account's API keys page."
             raise OpenAIError(text, status=401, code="invalid_api_key")
+
+    @staticmethod
+    def _key(request: Request) -> str:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return key.strip() if scheme.lower() == "bearer" else ""
 
     def _complete(self, asked: Asked, body: bytes) -> dict[str, Any]:
         question = next((text for role, text in reversed(asked.messages) if role == "user"), "")

@@ -9,6 +9,13 @@ from scripts.peers.json_text import json_answer
 from scripts.peers.wire import Answer
 
 MODELS = ("gpt-4", "gpt-4-turbo", "gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-3.5-turbo")
+OTHER_MODELS = (
+    "text-embedding-3-small",
+    "whisper-1",
+    "dall-e-3",
+    "gpt-4o-realtime-preview",
+    "omni-moderation-latest",
+)
 ROLES = ("system", "developer", "user", "assistant", "tool")
 NUMBERS = {
     "temperature": (0.0, 2.0),

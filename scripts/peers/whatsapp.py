@@ -18,7 +18,7 @@ from scripts.peers.graph_management import Management
 from scripts.peers.graph_payload import Outgoing, read_mark, read_send
 from scripts.peers.inbound import Inbound
 from scripts.peers.json_text import BadJsonError, json_answer, read_json
-from scripts.peers.numbers import Number, Numbers
+from scripts.peers.numbers import MANAGE, SEND, Number, Numbers
 from scripts.peers.people import People, Person
 from scripts.peers.sent import Sent, SentLog
 from scripts.peers.statuses import Statuses, Twist
@@ -45,13 +45,13 @@ class WhatsApp:
         self.webhooks = Webhooks(target)
         self.statuses = Statuses(self.webhooks, self.clock)
         self.inbound = Inbound(self.numbers, self.people, self.sent, self.webhooks, self.clock)
-        self._management = Management(self.numbers, self.webhooks)
+        self._management = Management(self.numbers, self.webhooks, self.clock)
 
     @staticmethod
     def endpoint(request: Request) -> str:
         """The name by which faults address this request."""
         if not request.path.endswith("/messages"):
-            return "graph.management"
+            return f"graph.management.{_asked_of(request)}"
         return (
             "graph.read"
             if b'"message_id"' in request.body and b'"status"' in request.body
@@ -80,16 +80,18 @@ class WhatsApp:
             case "GET", ["debug_token"]:
                 return json_answer(self._management.debug_token(request.query(), self._token(request)))
             case "POST", [waba_id, "subscribed_apps"]:
-                return self._subscribe(waba_id, request, self._visible(request))
+                return self._subscribe(waba_id, request, self._visible(request, MANAGE))
         return json_answer(self._manage(parts[1:], request))
 
     def _manage(self, parts: list[str], request: Request) -> dict[str, Any]:
-        visible, manage = self._visible(request), self._management
+        manage = self._management
+        visible = self._visible(request, MANAGE if len(parts) > 1 else None)
         match request.method, parts:
             case "GET", [node_id]:
                 return manage.node(node_id, request.query(), visible)
             case "GET", [waba_id, "phone_numbers"]:
-                return manage.phone_numbers(waba_id, request.query(), visible)
+                address = f"http://{request.headers.get('host', '')}{request.path}"
+                return manage.phone_numbers(waba_id, request.query(), visible, address)
             case "GET", [waba_id, "subscribed_apps"]:
                 return manage.subscribed_apps(waba_id, visible)
             case "DELETE", [waba_id, "subscribed_apps"]:
@@ -102,9 +104,10 @@ class WhatsApp:
         token = self._token(request)
         number = self.numbers.find(number_id)
         if number is None or number.access_token != token:
-            if not self.numbers.with_token(token):
-                raise GraphError(190, message="Invalid OAuth access token - Cannot parse access token")
+            self._management.check(token)
             raise unknown_object(number_id, "post")
+        if token in self.numbers.tokens:
+            self._management.check(token, SEND)
         payload = _payload(request)
         if "status" in payload:
             message_id, is_typing = read_mark(payload)
@@ -199,11 +202,8 @@ class WhatsApp:
             raise GraphError(190, message="An access token is required to request this resource.")
         return token
 
-    def _visible(self, request: Request) -> list[Number]:
-        numbers = self.numbers.with_token(self._token(request))
-        if not numbers:
-            raise GraphError(190, message="Invalid OAuth access token - Cannot parse access token")
-        return numbers
+    def _visible(self, request: Request, scope: str | None = None) -> list[Number]:
+        return self._management.check(self._token(request), scope)
 
     def reset(self) -> None:
         """Forget people, records, schedules; numbers and switches stay."""
@@ -222,6 +222,14 @@ class WhatsApp:
         self.statuses.clear()
         self.webhooks.close()
         self.sent.close()
+
+
+def _asked_of(request: Request) -> str:
+    """What a management request is about, as faults name it."""
+    last = request.path.rpartition("/")[2]
+    if last in {"debug_token", "phone_numbers", "subscribed_apps"}:
+        return last
+    return "health" if request.query().get("fields") == "health_status" else "node"
 
 
 def _payload(request: Request) -> dict[str, Any]:

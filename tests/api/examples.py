@@ -9,6 +9,7 @@ from typing import Any
 from api.resources import operations
 from api.rest.openapi import openapi_document
 from api.rest.routes import Operation
+from tests.api.victim import MARK
 
 _Make = Callable[[dict[str, Any], dict[str, str], str], Any]
 
@@ -21,6 +22,14 @@ _VALUES: dict[str, Any] = {
     "password": "a stranger's password",
     "newPassword": "a stranger's password",
     "runningConversations": "FINISH_ON_OLD",
+    "name": "stranger",
+    "q": MARK,
+    "from": "live",
+    "to": "draft",
+    "until": "2099-01-01T00:00:00.000Z",
+    "toNextTimer": False,
+    "seconds": 60,
+    "answer": {"status": 200, "headers": {}, "body": "stranger"},
 }
 
 
@@ -54,10 +63,10 @@ def query_for(operation: Operation, ids: dict[str, str]) -> dict[str, Any]:
 
 def _value(schema: dict[str, Any], ids: dict[str, str], name: str) -> Any:
     snake = re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", name)
-    if snake in ids:
-        return ids[snake]
     if name in _VALUES:
         return _VALUES[name]
+    if snake in ids:
+        return ids[snake]
     schema = _resolved(schema)
     if "enum" in schema:
         return schema["enum"][0]

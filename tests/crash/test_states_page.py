@@ -12,7 +12,9 @@ from common.model.outbox import MessageStatus
 from common.model.parking import ParkedFor
 from common.model.session import SessionStatus
 from scripts.local.stack import ROOT
+from tests.crash.test_deploys import DEPLOY
 from tests.crash.test_sweep import TIMER, WEB, WORKER
+from tests.crash.test_sweeper import SWEEPER
 
 PAGE = (ROOT / "docs" / "states.md").read_text()
 
@@ -29,7 +31,7 @@ def points_in_code() -> dict[str, str]:
 
 
 def points_on_page() -> dict[str, str]:
-    return dict(re.findall(r"^\| `([WKT]\d+)` \| `([^`]+)` \|", PAGE, re.MULTILINE))
+    return dict(re.findall(r"^\| `([A-Z]\d+)` \| `([^`]+)` \|", PAGE, re.MULTILINE))
 
 
 def test_the_page_lists_every_crash_point_with_its_place() -> None:
@@ -37,7 +39,7 @@ def test_the_page_lists_every_crash_point_with_its_place() -> None:
 
 
 def test_the_sweep_hits_every_crash_point() -> None:
-    assert sorted([*WORKER, *WEB, *TIMER]) == sorted(points_in_code())
+    assert sorted([*WORKER, *WEB, *TIMER, *DEPLOY, *SWEEPER]) == sorted(points_in_code())
 
 
 @pytest.mark.parametrize(

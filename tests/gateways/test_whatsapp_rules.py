@@ -16,9 +16,9 @@ from common.gateways.whatsapp.answer import retry_after_seconds
 from common.gateways.whatsapp.backoff import retry_delay, transport_retry_delay
 from common.gateways.whatsapp.error_table import Action, action_for
 from common.gateways.whatsapp.pace import NUMBER_BURST_SECONDS, NumberPace
-from common.gateways.whatsapp.phone_numbers import alternative, normalise
-from common.gateways.whatsapp.window import is_window_open, window_expires_at
 from common.model.pair_pace import PairPace
+from common.model.phone_numbers import alternative, normalise
+from common.model.reply_window import is_window_open, window_expires_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -448,7 +448,7 @@ def test_the_token_never_appears_in_details() -> None:
     with WireServer(answer_once(body, "401 Unauthorized")) as server:
         result = send_to(server.url)
     assert isinstance(result, Refused)
-    assert result.details == "Malformed access token [token]"
+    assert result.details == "Malformed access token [secret]"
     assert result.action is Action.STOP_BOT_AUTH
     assert "EAAG" not in repr(ACCOUNT)
 

@@ -387,13 +387,3 @@ def test_errors_have_one_shape(app: Flask, monkeypatch: pytest.MonkeyPatch) -> N
     answer = deliver(app, UMLAUT)
     assert_error(answer, 500, "internal")
     assert "secret detail" not in answer.text
-
-
-def test_health_says_whether_webhooks_can_be_accepted(app: Flask) -> None:
-    client = app.test_client()
-    assert client.get("/health/live").get_json() == {"status": "ok"}
-    ready = client.get("/health/ready")
-    assert ready.status_code == 200
-    assert ready.get_json() == {"status": "ok", "database": "ok", "missing": ["worker", "timer"]}
-    app.extensions["web"].store.heartbeats.beat("w1", "worker", {})
-    assert client.get("/health/ready").get_json()["missing"] == ["timer"]

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.model.outbox import STATUS_BY_NAME, MessageStatus
+from common.model.outbox import STATUS_BY_NAME, MessageStatus, StatusUpdate
 from common.model.turn_records import OutboundMessage, ReplyButton
-from common.store.messages import (
+from common.store.marks import (
     Mark,
-    StatusUpdate,
     mark_accepted,
     mark_failed,
     mark_requeued,
     mark_sending,
     mark_unknown,
-    outbound_document,
 )
+from common.store.messages import outbound_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -46,7 +46,7 @@ def turn_of(lease: Lease, *, rev_before: int = 0, job_id: str | None = None, **s
     return TurnWrites(
         lease=lease,
         job_id=job_id or f"job-{lease.lane}",
-        session=session_document(stored, NOW, None, lease.lane),
+        session=session_document(stored, NOW, None, lease.lane, resume_at=None),
         rev_before=rev_before,
         variables_set={"name": "Ada", "count": turn},
         variables_deleted=("gone",),

@@ -124,3 +124,22 @@ def test_calls_are_recorded_without_the_key(caller: Caller) -> None:
     assert call["body"]["messages"][0]["content"] == "remember me"
     assert (call["method"], call["path"], call["status"]) == ("POST", "/openai/v1/chat/completions", 200)
     assert SAMPLE_KEY not in str(call)
+
+
+def test_keys_come_and_go_and_some_may_not_list_models(caller: Caller) -> None:
+    key = "sk-restricted-key-1234567890"
+    assert caller.openai("GET", "models", key=key).status_code == 401
+    caller.peers.control("POST", "openai/keys", {"key": key, "is_restricted": True})
+    refused = caller.openai("GET", "models", key=key)
+    assert (refused.status_code, "Missing scopes" in refused.json()["error"]["message"]) == (403, True)
+    wish = {"model": "gpt-4", "messages": [{"role": "user", "content": "hi"}]}
+    assert caller.openai("POST", "chat/completions", key=key, json=wish).status_code == 200
+    caller.peers.control("DELETE", "openai/keys", {"key": key})
+    refused = caller.openai("POST", "chat/completions", key=key, json=wish)
+    assert refused.status_code == 401
+    assert f"{key[:7]}{'*' * 16}{key[-4:]}" in refused.json()["error"]["message"]  # as OpenAI shows it
+
+
+def test_models_that_hold_no_conversation_are_listed_too(caller: Caller) -> None:
+    names = {model["id"] for model in caller.openai("GET", "models").json()["data"]}
+    assert {"gpt-4", "whisper-1", "text-embedding-3-small"} <= names

@@ -5,6 +5,7 @@ from __future__ import annotations
 from common.gateways.http import HttpGateway, is_retryable, next_delay
 from common.gateways.openai import ChatGateway
 from common.model.calls import Answer, CallFailed, ChatRequest, HttpRequest, Request
+from common.model.encrypted_fields import OPENAI_KEY
 from common.secrets import KeyRing, SecretError
 from common.settings import Settings
 from worker.effects.scheduler import Caller
@@ -48,10 +49,10 @@ class ChatCaller:
 
     def _key(self, lane: HeldLane) -> str | None:
         bot = lane.bot
-        if bot is None or bot.openai_key is None:
+        if bot is None or bot.openai_key is None or bot.openai_account_id is None:
             return None
         try:
-            return self._keys.decrypt(bot.openai_key, f"openai_accounts:{bot.openai_account_id}:apiKey")
+            return self._keys.decrypt(bot.openai_key, OPENAI_KEY.context(bot.openai_account_id))
         except SecretError:
             return None
 

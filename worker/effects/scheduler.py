@@ -16,9 +16,13 @@ import structlog
 
 from common.crashpoint import crashpoint
 from common.model.calls import Answer, CallFailed, ChatRequest, HttpRequest, Request, request_from_json
+from common.model.control import CallMode
 from common.model.events import EffectAnswered
+from common.model.simulation import no_stand_in
 from common.settings import Settings
+from common.store.sessions import StoredSession
 from common.store.store import DatabaseError, Store
+from worker import metrics
 from worker.held_lane import HeldLane
 from worker.keeper import Keeper
 from worker.later import Later
@@ -95,6 +99,9 @@ class Effects:
             self._finish(lane, CallFailed("call.lost", "The call is not known any more."))
             return
         request = request_from_json(wait.request)
+        if lane.contact is not None and lane.contact.test and lane.contact.test.calls is CallMode.STAND_IN:
+            self._stand_in(lane, stored, request)
+            return
         if stored.call_starts >= MOST_STARTS:
             self._finish(
                 lane, CallFailed("call.abandoned", f"The call was begun {MOST_STARTS} times in vain.")
@@ -115,14 +122,25 @@ class Effects:
         crashpoint("K8")
         self._attempt(lane, request, 1)
 
+    def _stand_in(self, lane: HeldLane, stored: StoredSession, request: Request) -> None:
+        """A test that makes no real calls: the answer that was set or recorded for this node."""
+        node_id = stored.session.node_id or ""
+        try:
+            found = self._store.stand_ins.find(stored.session.bot_id, stored.flow_id, node_id)
+        except DatabaseError:
+            self._keeper.give_back(lane, "database away before a stand-in")
+            return
+        self._finish(lane, found.answer_to(request) if found else no_stand_in(node_id))
+
     def _attempt(self, lane: HeldLane, request: Request, attempt: int) -> None:
         if not self._keeper.has_lease(lane, _LEASE_SECONDS):
             self._keeper.drop(lane, "lost before a call")
             return
         caller = self._callers[type(request)]
         lane.made_progress(caller.longest_seconds(request) + _MARGIN_SECONDS)
-        answer = caller.attempt(lane, request, self._effect_id(lane))
+        answer = caller.attempt(lane, request, lane.effect_id())
         crashpoint("K9")
+        metrics.count_call(request, answer)
         if isinstance(answer, CallFailed):
             log.warning(
                 "call.failed", lane=lane.name, code=answer.code, status=answer.status, attempt=attempt
@@ -141,13 +159,6 @@ class Effects:
 
     def _finish(self, lane: HeldLane, answer: Answer, attempts: int = 1) -> None:
         counted = replace(answer, attempts=max(attempts, answer.attempts))
-        lane.answer = EffectAnswered(self._effect_id(lane), counted)
+        lane.answer = EffectAnswered(lane.effect_id(), counted)
         lane.made_progress()
         self._done(lane)
-
-    @staticmethod
-    def _effect_id(lane: HeldLane) -> str:
-        stored = lane.stored
-        if stored is None or stored.session.wait is None:
-            return ""
-        return f"{stored.session.session_id}:{stored.session.wait.wait_id}"

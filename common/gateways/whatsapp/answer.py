@@ -7,16 +7,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from common.gateways.retry_after import read_retry_after
+from common.gateways.scrub import scrub
 from common.gateways.whatsapp.error_table import Action, action_for
-from common.gateways.whatsapp.phone_numbers import normalise
 from common.gateways.whatsapp.results import Accepted, Refused, SendResult, Unknown
+from common.model.phone_numbers import normalise
 
 if TYPE_CHECKING:
     from email.message import Message
 
     from common.gateways.keep_alive import RawAnswer
 
-MAX_DETAILS = 500  # characters of Meta's explanation that are kept
 MAX_WAMID = 512  # characters; real ones have about 60
 _MAX_CODE = 2**31 - 1  # a larger "code" is no code, and no database integer
 _MINUTE_SECONDS = 60.0
@@ -78,14 +78,12 @@ def _refusal(answer: RawAnswer, error: dict[str, Any], access_token: str) -> Ref
     subcode = error.get("error_subcode")
     data = error.get("error_data")
     details = data.get("details") if isinstance(data, dict) else None
-    text = str(details or error.get("message") or "")[: MAX_DETAILS * 4]
-    if access_token:
-        text = text.replace(access_token, "[token]")  # Graph repeats a malformed token in its message
+    text = scrub(details or error.get("message"), [access_token])  # Graph repeats a malformed token
     is_transient = error.get("is_transient") is True or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return Refused(
         code=code,
         subcode=subcode if _is_code(subcode) else None,
-        details=text[:MAX_DETAILS].encode("utf-8", "replace").decode(),  # no half surrogate pairs
+        details=text,
         action=action_for(code, details=text, is_transient=is_transient),
         retry_after_seconds=retry_after_seconds(answer.headers),
     )

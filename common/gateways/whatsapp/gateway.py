@@ -15,8 +15,8 @@ from common.gateways.keep_alive import KeepAlivePool, NoAnswer, NotDelivered
 from common.gateways.whatsapp.answer import read_answer
 from common.gateways.whatsapp.error_table import Action
 from common.gateways.whatsapp.payload import IllegalMessage, messages_payload, read_payload
-from common.gateways.whatsapp.phone_numbers import alternative
 from common.gateways.whatsapp.results import NotSent, Recipient, Refused, SenderAccount, SendResult, Unknown
+from common.model.phone_numbers import alternative
 
 if TYPE_CHECKING:
     import ssl
