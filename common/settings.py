@@ -7,22 +7,17 @@ is read from the local state file, in which `scripts/up` keeps generated secrets
 from __future__ import annotations
 
 import os
-import secrets
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, Final, Literal, get_type_hints
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
+from common.development_state import read_development_state
 from common.errors import ConfigurationError
-from common.secrets import KeyRing, KeySettingError, new_key, weakness
+from common.secrets import KeyRing, KeySettingError, weakness
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
-STATE_FILE: Final = "development.env"
 MIN_SECRET_BYTES: Final = {"jwt_secret": 32, "meta_app_secret": 16, "webhook_verify_token": 16}
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -88,7 +83,8 @@ class Settings:
         MIB, "Largest body of an API request, imports included.", least=KIB, most=16 * MIB
     )
     public_url: str = _setting(
-        "", "Address under which this installation is reached from outside, for example https://bots.example.com."
+        "",
+        "Address under which this installation is reached from outside, for example https://bots.example.com.",
     )
     allow_registration: bool = _setting(default=True, text="Whether anybody may register an account.")
     api_requests_per_minute: int = _setting(
@@ -210,7 +206,10 @@ class Settings:
         "127.0.0.1", "Address at which workers and timers answer /metrics, to anybody who can reach it."
     )
     worker_metrics_port: int = _setting(
-        0, "Port for the metrics of workers, one more for each further process; 0: none.", least=0, most=65_000
+        0,
+        "Port for the metrics of workers, one more for each further process; 0: none.",
+        least=0,
+        most=65_000,
     )
     timer_metrics_port: int = _setting(0, "Port for the metrics of the timer; 0: none.", least=0, most=65_000)
 
@@ -246,45 +245,6 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise ConfigurationError(_explain(settings, problems))
     return settings
-
-
-def read_development_state(local_state_dir: str = ".local") -> dict[str, str]:
-    """What the local state file says; nothing where there is none."""
-    path = Path(local_state_dir) / STATE_FILE
-    if not path.is_file():
-        return {}
-    return {name: text for name, text in dotenv_values(path, interpolate=False).items() if text}
-
-
-def ensure_development_state(local_state_dir: str = ".local") -> dict[str, str]:
-    """Generate the secrets that the local state file lacks, keep them there, and return all it says."""
-    state = read_development_state(local_state_dir)
-    generated = {
-        "JWT_SECRET": secrets.token_urlsafe(48),
-        "ENCRYPTION_KEYS": f"local:{new_key()}",
-        "META_APP_SECRET": secrets.token_hex(16),
-        "WEBHOOK_VERIFY_TOKEN": secrets.token_urlsafe(24),
-    }
-    complete = {**generated, **state}
-    if complete != state:
-        write_development_state(complete, local_state_dir)
-    return complete
-
-
-def write_development_state(state: Mapping[str, str], local_state_dir: str = ".local") -> None:
-    """Replace the local state file at once; only its owner may read it."""
-    folder = Path(local_state_dir)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".state-")  # mode 0600
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write("# Written by scripts/up. Secrets of this machine's development installation.\n")
-        file.writelines(f"{name}={_quote(state[name])}\n" for name in sorted(state))
-    Path(name).replace(folder / STATE_FILE)
-
-
-def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _read(given: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

@@ -81,8 +81,9 @@ class Sweeper:
             gone += count
             if self._stopping.is_set():
                 return False
-        what = "deletion.pass_done" if tombstone.contact_id is None else "deletion.contact_done"
-        log.info(what, tombstone=tombstone.tombstone_id, count=gone, is_last=tombstone.is_settled)
+        log.info(
+            "deletion.pass_done", tombstone=tombstone.tombstone_id, count=gone, is_last=tombstone.is_settled
+        )
         return True
 
     def _apply_retention(self) -> bool:

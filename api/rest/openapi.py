@@ -43,7 +43,7 @@ _REFUSALS: dict[int, str] = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A field or a parameter is not as it must be; `fields` says why.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The database does not answer; repeat it.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database, or WhatsApp or OpenAI where they are asked, does not answer; repeat it.",
 }
 
 

@@ -123,7 +123,9 @@ class Contact:
     bsuid: str | None = None
     profile_name: str = ""
     last_inbound_at: datetime | None = None
-    last_inbound_number: str | None = None  # which of our numbers (its id) that was for: only this one may answer
+    last_inbound_number: str | None = (
+        None  # which of our numbers (its id) that was for: only this one may answer
+    )
     message_seq: int = 0  # messages in this conversation so far, both ways
     pace_level: float = 0.0  # pair pacing: how full the bucket was …
     pace_at: datetime | None = None  # … at this time

@@ -22,9 +22,7 @@ def window_expires_at(last_inbound_at: datetime) -> datetime:
     return last_inbound_at + WINDOW
 
 
-def why_unsendable(
-    contact: Contact, phone_number_id: str, now: datetime
-) -> tuple[int | str, str] | None:
+def why_unsendable(contact: Contact, phone_number_id: str, now: datetime) -> tuple[int | str, str] | None:
     """Code and reason where a free-form message from this number may not go to the contact; None where it may."""
     if not is_window_open(contact.last_inbound_at, now):
         return WINDOW_CLOSED, WINDOW_CLOSED_REASON

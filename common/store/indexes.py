@@ -90,7 +90,11 @@ def declared(retention: Retention) -> list[Index]:
         _index("contacts", "botId", "waId", "_id"),
         _index("contacts", "botId", "nameFolded", "_id"),
         _index(
-            "contacts", "botId", "botPausedAt", "_id", partialFilterExpression={"botPausedAt": {"$type": "date"}}
+            "contacts",
+            "botId",
+            "botPausedAt",
+            "_id",
+            partialFilterExpression={"botPausedAt": {"$type": "date"}},
         ),
         _index("contacts", "updatedAt", partialFilterExpression={"isTest": True}),
         # One open session a conversation. The contact comes first: turns look sessions up by it.

@@ -66,6 +66,8 @@ def ids_of(crowd: Crowd, number: int) -> dict[str, str]:
         "message_id": f"{_id('SESSION', session)}:1:0",
         "name": f"variable{number % 5}",
         "node_id": "menu",
+        "conversation_id": f"{flow:023x}t",
+        "control_id": _id("CONTROL", 0),
     }
 
 
@@ -95,6 +97,8 @@ def fill(store: Store, crowd: Crowd) -> None:
         ("messages", crowd.sessions, _messages),
         ("execution_logs", crowd.sessions, _steps),
         ("audit_logs", crowd.bots * 20, _audit),
+        ("test_conversations", crowd.flows, _test_conversation),
+        ("jobs", crowd.bots, _control),
     ]
     now = utc_now()
     for collection, count, make in makers:
@@ -111,7 +115,9 @@ def fill(store: Store, crowd: Crowd) -> None:
     owners = {_id("BOT", number): _bot(crowd, number, now)[0]["userId"] for number in range(crowd.bots)}
     per_bot = crowd.flows // crowd.bots
     flows = {
-        _id("BOT", bot): [(_id("FLOW", n), _id("VERSION", n)) for n in range(bot * per_bot, (bot + 1) * per_bot)]
+        _id("BOT", bot): [
+            (_id("FLOW", n), _id("VERSION", n)) for n in range(bot * per_bot, (bot + 1) * per_bot)
+        ]
         for bot in range(crowd.bots)
     }
     fill_figures(store, owners, flows, _id("BOT", 0))
@@ -162,7 +168,10 @@ def _flow(crowd: Crowd, number: int, now: datetime) -> list[Document]:
     at = _ago(now, number)
     return [
         {"_id": _id("FLOW", number), "botId": _id("BOT", number // (crowd.flows // crowd.bots)),
-         "name": f"Flow {number}", "description": "", "triggers": [], "revision": 1, "createdAt": at, "updatedAt": at}
+         "name": f"Flow {number}", "nameFolded": f"flow {number}",
+         "createdBy": owner_id(), "settings": {"restartPolicy": "RESTART", "fallbackFlowId": None},
+         "draft": {"revision": 3, "contentHash": "none", "nodeCount": 32, "savedAt": at}, "description": "",
+         "triggers": [], "revision": 1, "createdAt": at, "updatedAt": at}
     ]  # fmt: skip
 
 
@@ -193,14 +202,16 @@ def _flow_data() -> Document:
 def _draft(crowd: Crowd, number: int, now: datetime) -> list[Document]:
     return [
         {"_id": _id("FLOW", number), "botId": _id("BOT", number // (crowd.flows // crowd.bots)), "revision": 3,
-         "flowData": _flow_data(), "savedBy": owner_id(), "savedAt": now}
+         "flowData": _flow_data(), "contentHash": "none", "nodeCount": 32, "savedBy": owner_id(), "savedAt": now,
+         "historyRevision": 3, "historyAt": now}
     ]  # fmt: skip
 
 
 def _version(crowd: Crowd, number: int, now: datetime) -> list[Document]:
     base = {
         "flowId": _id("FLOW", number), "botId": _id("BOT", number // (crowd.flows // crowd.bots)),
-        "flowData": _flow_data(), "createdBy": owner_id(), "note": None, "createdAt": now, "updatedAt": now,
+        "flowData": _flow_data(), "createdBy": owner_id(), "note": None, "contentHash": "none", "nodeCount": 32,
+        "createdAt": now, "updatedAt": now,
     }  # fmt: skip
     return [
         {"_id": _id("VERSION", number), **base, "versionNumber": 10, "isDraft": False, "isProduction": True,
@@ -279,4 +290,19 @@ def _audit(_crowd: Crowd, number: int, now: datetime) -> list[Document]:
         {"_id": _id("AUDIT", number), "at": _ago(now, number), "action": "flow.deployed", "actorId": owner_id(),
          "actorEmail": "user0@example.com", "targetType": "flow", "targetId": _id("FLOW", number % 100),
          "botId": _id("BOT", number % 10), "ip": "127.0.0.1", "requestId": "r", "detail": {}}
+    ]  # fmt: skip
+
+
+def _test_conversation(crowd: Crowd, number: int, now: datetime) -> list[Document]:
+    return [
+        {"_id": f"{number:023x}t", "botId": _id("BOT", number // (crowd.flows // crowd.bots)), "userId": owner_id(),
+         "flowId": _id("FLOW", number), "phoneNumber": "15550001", "name": "", "usedAt": now}
+    ]  # fmt: skip
+
+
+def _control(_crowd: Crowd, number: int, now: datetime) -> list[Document]:
+    return [
+        {"_id": _id("CONTROL", number), "botId": _id("BOT", number), "kind": "CONTROL", "state": "DONE",
+         "lane": "wa:none", "payload": "{}", "requestId": "r", "receivedAt": now, "doneAt": now, "attempts": 0,
+         "seq": number}
     ]  # fmt: skip

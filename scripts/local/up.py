@@ -18,14 +18,9 @@ from typing import Final
 
 from dotenv import load_dotenv
 
+from common.development_state import ensure_development_state, read_development_state, write_development_state
 from common.errors import ConfigurationError
-from common.settings import (
-    Settings,
-    ensure_development_state,
-    load_settings,
-    read_development_state,
-    write_development_state,
-)
+from common.settings import Settings, load_settings
 from scripts.local.mongod import EmbeddedMongod, MongodError
 from scripts.local.peers import LocalPeers, PeersError
 from scripts.local.processes import ProcfileProcesses

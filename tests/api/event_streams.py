@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
@@ -44,14 +45,16 @@ class EventStream:
         if self.last_event_id:
             headers["Last-Event-ID"] = self.last_event_id
         self._connection.request("GET", self.path, headers=headers)
+        self._socket = self._connection.sock  # the connection forgets it where the answer ends with it
         self._response = self._connection.getresponse()
         self.status = self._response.status
         self.headers = {name.lower(): value for name, value in self._response.getheaders()}
-        if self.status == 200:
+        if self.status == HTTPStatus.OK:
             self._thread = threading.Thread(target=self._read, daemon=True)
             self._thread.start()
         else:
             self.error = json.loads(self._response.read())
+            self._let_go()
 
     def _read(self) -> None:
         lines: list[str] = []
@@ -63,7 +66,13 @@ class EventStream:
                 else:
                     self._take(lines)
                     lines = []
+        self._let_go()
         self.has_ended = True
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._response.close()
+        self._connection.close()
 
     def _take(self, lines: list[str]) -> None:
         fields = dict(line.split(": ", 1) for line in lines if not line.startswith(":"))
@@ -72,12 +81,11 @@ class EventStream:
             self.events.append(Event(fields.get("id"), fields["event"], json.loads(fields["data"])))
 
     def close(self) -> None:
-        """Go away, as a closed tab does."""
-        sock = self._connection.sock
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(2)
-        self._connection.close()
+        """Go away, as a closed tab does; the reading thread closes what is left."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(2)
+        if self.status == HTTPStatus.OK:
+            self._thread.join(5)
 
     def names(self) -> list[str]:
         return [event.name for event in self.events]

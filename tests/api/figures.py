@@ -24,13 +24,14 @@ def download(person: Person, path: str, **query: str) -> TestResponse:
 
 
 def count(
-    store: Store, ids: dict[str, str], at: datetime | None = None, /, *, folded: bool = False, **amounts: int
-) -> None:
-    """Add amounts for somebody's flow. A path's dots are written as double underscores: `n__starts=3`."""
+    store: Store, ids: dict[str, str], at: datetime | None = None, paths: dict[str, int] | None = None, /,
+    *, folded: bool = False, **amounts: int,
+) -> None:  # fmt: skip
+    """Add amounts for somebody's flow, by `paths` and by name, where a path's dots are written __: `n__starts=3`."""
     key = CountKey(ids["bot_id"], ids["flow_id"], ids["version_id"])
-    paths = {name.replace("__", "."): amount for name, amount in amounts.items()}
+    named = {name.replace("__", "."): amount for name, amount in amounts.items()} | (paths or {})
     with store.database.client.start_session() as session:
-        session.with_transaction(lambda tx: store.counters.write([(key, paths)], at or utc_now(), tx))
+        session.with_transaction(lambda tx: store.counters.write([(key, named)], at or utc_now(), tx))
     store.counters.settle()
     if folded:
         while store.counter_folds.fold(utc_now()):

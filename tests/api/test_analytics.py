@@ -54,7 +54,7 @@ def test_the_figures_of_a_bot(store: Store, ann: Person, ids: dict[str, str]) ->
         n__queued=8, n__accepted=7, n__read=2, n__sendFailed=1, n__apiCalls=4, n__apiFailures=1, n__aiCalls=1,
         n__promptTokens=100, n__costNanoUsd=1_500_000_000, n__durations=3, n__durationMs=90_000, h__1=2, h__2=1,
     )  # fmt: skip
-    count(store, ids, **{"e__api%2Etimeout": 2, "e__input%2Erefused": 5, "n__errors": 7})
+    count(store, ids, None, {"e.api%2Etimeout": 2, "e.input%2Erefused": 5, "n.errors": 7})
     answer = ann.get(of_bot(ids), range="24h")
     totals = answer.json["totals"]
     assert {name: totals[name] for name in ("starts", "resumed", "completed", "endedInError", "failed")} == {
@@ -143,11 +143,9 @@ def test_hours_of_long_ago_are_refused(ann: Person, ids: dict[str, str]) -> None
 
 
 def test_the_nodes_of_a_flow(store: Store, ann: Person, ids: dict[str, str]) -> None:
-    count(
-        store, ids, n__starts=3,
-        **{"nodes__start__v": 3, "nodes__start__x__output": 2, "nodes__start__f": 1, "nodes__end__v": 2,
-           "nodes__end__d": 2, "nodes__gone__v": 1, "nodes__start__e__flow%2Eopen_exit": 1},
-    )  # fmt: skip
+    ways = {"nodes.start.x.output": 2, "nodes.start.e.flow%2Eopen_exit": 1}
+    count(store, ids, None, ways, n__starts=3, nodes__start__v=3, nodes__start__f=1, nodes__end__v=2,
+          nodes__end__d=2, nodes__gone__v=1)  # fmt: skip
     answer = ann.get(of_flow(ids)).json
     assert (answer["versionId"], answer["versionNumber"]) == (ids["version_id"], 1)
     start, end, gone = answer["nodes"]

@@ -26,11 +26,10 @@ def test_without_bots_there_is_nothing_to_see(ann: Person) -> None:
 def test_it_sums_up_all_of_ones_bots(
     store: Store, database: Database[dict[str, Any]], ann: Person, bob: Person
 ) -> None:
-    first, second, his = (
-        give_everything(database, ann),
-        give_everything(database, ann),
-        give_everything(database, bob),
-    )
+    first, his = give_everything(database, ann), give_everything(database, bob)
+    second = {"bot_id": "second", "flow_id": "second-flow", "version_id": "second-version"}
+    database["bots"].insert_one({"_id": "second", "userId": ann.user_id, "name": "Second"})
+    database["flows"].insert_one({"_id": "second-flow", "botId": "second", "name": "Second"})
     now = utc_now()
     count(store, first, now - timedelta(days=3), folded=True, n__starts=6, n__completed=2, n__accepted=50)
     count(store, first, n__starts=1, n__completed=1, n__accepted=5)

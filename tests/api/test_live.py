@@ -272,7 +272,7 @@ def test_a_stream_holds_no_slot_of_requests_and_requests_hold_no_more_than_their
         under_way[0] -= 1
         return [b"done"]
 
-    slots: Any = RequestSlots(app, 1)  # type: ignore[arg-type]
+    slots: Any = RequestSlots(app, 1)
     stream = slots({"kind": "stream"}, None)
     assert next(stream) == b"first"
     threads = [threading.Thread(target=slots, args=({"kind": "request"}, None)) for _ in range(3)]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from common.settings import read_development_state
+from common.development_state import read_development_state
 from scripts.local.up_lock import AlreadyRunningError, UpLock
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -36,6 +36,11 @@ def _everything_works_again(world: World) -> Iterator[None]:
 
 def connect(bot: Bot, number: str) -> int:
     """Save the account as the API does; returns how many conversations waited for it."""
+    save(bot, number)
+    return bot.world.store.wake_stopped(bot.bot_id)
+
+
+def save(bot: Bot, number: str) -> None:
     world, store = bot.world, bot.world.store
     keys = KeyRing.from_setting(world.stack.secrets["ENCRYPTION_KEYS"])
     stored = store.whatsapp_accounts.find(bot.bot_id)
@@ -48,7 +53,6 @@ def connect(bot: Bot, number: str) -> int:
     }
     revision = stored.get("revision") if stored else None
     store.whatsapp_accounts.save(bot.bot_id, account_id, revision, fields, is_new=stored is None)
-    return store.wake_stopped(bot.bot_id)
 
 
 def waiting(bot: Bot) -> list[str]:
@@ -75,6 +79,13 @@ def stop(bot: Bot, person: str, text: str) -> None:
 def add_number(world: World, number: str) -> None:
     fields = {"phone_number_id": number, "waba_id": f"9{number[-12:]}", "access_token": SAMPLE_TOKEN}
     world.peers.control("POST", "numbers", fields)
+
+
+def write_to(bot: Bot, number: str, person: str, text: str) -> None:
+    """Somebody writes to this number of the bot, right now."""
+    bot.world.peers.control("POST", f"phones/{person}/wrote", {"phone_number_id": number})
+    said = {"sender": person, "text": {"body": text}, "timestamp": "4000000000"}
+    deliver(bot, post(value(number, messages=[message(f"wamid.{new_ulid()}", **said)])))
 
 
 def test_what_waited_goes_out_at_once_when_the_same_number_is_reconnected(world: World) -> None:
@@ -117,12 +128,25 @@ def test_a_new_number_answers_only_those_who_wrote_to_it(world: World) -> None:
     assert "another number" in failed["error"]["message"]
     assert (world.peers.sent(person), failed["phoneNumberId"]) == ([], old)
     # They write to the new number: the conversation goes on where it was, and is answered from there.
-    world.peers.control("POST", f"phones/{person}/wrote", {"phone_number_id": new})
-    deliver(bot, post(value(new, messages=[message(f"wamid.{new_ulid()}", sender=person, text={"body": "two"},
-                                                   timestamp="4000000000")])))  # fmt: skip
+    write_to(bot, new, person, "two")
     wait_until(lambda: world.peers.sent(person), "an answer")
     (sent,) = world.peers.sent(person)
     assert (sent["phone_number_id"], sent["body"]) == (new, echoes(["one", "two"])[1])
+
+
+def test_what_waits_goes_out_from_the_new_number_to_somebody_who_wrote_to_it_meanwhile(world: World) -> None:
+    bot = world.bot(echo())
+    new = f"8{bot.number[1:]}"
+    add_number(world, new)
+    person = bot.person()
+    stop(bot, person, "one")
+    save(bot, new)
+    write_to(bot, new, person, "two")
+    world.store.wake_stopped(bot.bot_id)
+    wait_until(lambda: len(world.peers.sent(person)) == 2, "both answers")
+    assert [(sent["phone_number_id"], sent["body"]) for sent in world.peers.sent(person)] == [
+        (new, words) for words in echoes(["one", "two"])
+    ]
 
 
 def test_a_timer_that_ends_after_the_change_says_nothing_from_the_new_number(world: World) -> None:

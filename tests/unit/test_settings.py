@@ -9,14 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from common.development_state import ensure_development_state, read_development_state, write_development_state
 from common.errors import ConfigurationError
-from common.settings import (
-    Settings,
-    ensure_development_state,
-    load_settings,
-    read_development_state,
-    write_development_state,
-)
+from common.settings import Settings, load_settings
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 PRODUCTION = {
