@@ -80,7 +80,10 @@ class Settings:
     )
 
     max_api_body_bytes: int = _setting(
-        MIB, "Largest body of an API request, imports included.", least=KIB, most=16 * MIB
+        MIB,
+        "Largest body of an API request; files that are imported have a limit of their own.",
+        least=KIB,
+        most=16 * MIB,
     )
     public_url: str = _setting(
         "",

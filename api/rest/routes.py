@@ -34,7 +34,6 @@ Handler = Callable[[Call], Any]
 
 # Anything else in a path names nothing of ours.
 _PATH_VALUE = re.compile(r"[A-Za-z0-9_:.@+-]{1,160}")
-_DEFAULT_BODY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Operation:
     media: str | None = None
     idempotent: bool = False
     while_changing_password: bool = False
-    most_bytes: int = _DEFAULT_BODY_BYTES
+    most_bytes: int | None = None  # of the body, where it is not what MAX_API_BODY_BYTES says
     body_schema: Schema | None = field(default=None, repr=False)
     query_schema: Schema | None = field(default=None, repr=False)
     answer_schema: Schema | None = field(default=None, repr=False)
@@ -72,7 +71,9 @@ class Operation:
         self._admit(call)
         call.query = self._read_query()
         if self.body_schema is not None:
-            call.body = _load(self.body_schema, read_body(self.most_bytes))
+            call.body = _load(
+                self.body_schema, read_body(self.most_bytes or call.settings.max_api_body_bytes)
+            )
         if self.idempotent and (key := request.headers.get("Idempotency-Key")):
             return run_once(call, key, self.name, lambda: self._answer(call))
         return self._answer(call)

@@ -106,7 +106,8 @@ def test_nothing_that_still_waits_ever_expires(database: Database[dict[str, Any]
     assert expiring == {
         ("test_versions", "usedAt"), ("test_conversations", "usedAt"),
         ("sessions", "closedAt"),
-        ("messages", "sentAt"), ("execution_logs", "executedAt"), ("jobs", "doneAt"), ("heartbeats", "at"), ("counter_hours", "at")
+        ("messages", "sentAt"), ("execution_logs", "executedAt"), ("jobs", "doneAt"), ("heartbeats", "at"), ("counter_hours", "at"),
+        ("revoked_tokens", "expiresAt"), ("idempotency_keys", "at"),
     }  # fmt: skip
 
 
@@ -154,6 +155,7 @@ MAKERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "contacts": lambda n: {"_id": f"decoy-{n}", "botId": f"bot-{n % 50}", "aliases": [f"wa:{n}", f"bsuid:{n}"]},
     "session_variables": lambda n: {"sessionId": f"decoy-{n // 5}", "variableName": f"v{n % 5}", "variableValue": 1},
     "execution_logs": lambda n: {"sessionId": f"decoy-{n // 5}", "executedAt": NOW + SOON, "turn": n},
+    "audit_logs": lambda n: {"_id": f"decoy-{n:05}", "at": NOW, "botId": f"decoy-{n % 50}", "actorId": "x", "action": "y"},
     "users": lambda n: {"_id": f"decoy-{n}", "email": f"decoy{n}@example.com"},
     "bots": lambda n: {"_id": f"decoy-{n}", "userId": f"user-{n}", "name": "x"},
     "flows": lambda n: {
@@ -425,6 +427,14 @@ def _change_settings(store: Store) -> None:
 
 OPENING = Opening("bot", "user", "flow", "491701234567")
 
+
+def _record(store: Store) -> None:
+    store.audit.record(
+        action="flow.deployed", actor_id="user", actor_email="ada@example.com", target_type="flow", target_id="flow",
+        bot_id="bot", ip="127.0.0.1", request_id="r", detail={},
+    )  # fmt: skip
+
+
 # Eight lanes, contacts, jobs … at a time. A $in of eight looks at up to two keys for each, and at the end.
 HOT: dict[str, Hot] = {
     "Jobs.insert": Hot(lambda s: s.jobs.insert([new_job(f"n{n}", LANES[0]) for n in range(8)], NOW), 0, 0),
@@ -509,6 +519,18 @@ HOT: dict[str, Hot] = {
     "FlowVersions.live": Hot(lambda s: s.flow_versions.live(["f0", "decoy-1"]), 5, 2),
     "FlowVersions.live_one": Hot(lambda s: s.flow_versions.live_one("shop", "f0"), 2, 1),
     "FlowVersions.set_note": Hot(lambda s: s.flow_versions.set_note("shop", "f0", "e2", "n"), 1, 1),
+    "Users.of_token": Hot(lambda s: s.users.of_token("user", "token", 0), 1, 1),
+    "Users.revoke": Hot(lambda s: s.users.revoke("token", NOW), 1, 1),
+    "Users.revoke_all": Hot(lambda s: s.users.revoke_all("user"), 1, 1),
+    "Users.logged_in": Hot(lambda s: s.users.logged_in("user"), 1, 1),
+    "Users.create": Hot(lambda s: s.users.create("user-new", "new@example.com", "hash"), 1, 1),
+    "Users.set_password": Hot(lambda s: s.users.set_password("user", "old", "new"), 1, 1),
+    "Audit.record": Hot(_record, 0, 0),
+    "Audit.page": Hot(lambda s: s.audit.page(limit=25, cursor=None, bot_id="decoy-1"), 27, 26),
+    "Idempotency.begin": Hot(lambda s: s.idempotency.begin("key", "print", "id"), 1, 1),
+    "Idempotency.finish": Hot(lambda s: s.idempotency.finish("key", 201, "{}"), 1, 1),
+    "Idempotency.forget": Hot(lambda s: s.idempotency.forget("key"), 1, 1),
+    "Idempotency.let_repeat": Hot(lambda s: s.idempotency.let_repeat("key"), 1, 1),
     "Users.by_email": Hot(lambda s: s.users.by_email("ada@example.com"), 1, 1),
     "WhatsAppAccounts.find": Hot(lambda s: s.whatsapp_accounts.find("bot"), 1, 1),
     "WhatsAppAccounts.heard": Hot(lambda s: s.whatsapp_accounts.heard({"999": NOW}), 1, 1),
@@ -655,6 +677,7 @@ RARE = {
     "Bots.ensure_active_flow": "seeding, by _id",
     "Deployments.put_live": "seeding",
     "Users.ensure": "seeding",
+    "Users.with_default_password": "once a start; users are few",
     "Messages.lanes_with_open": "a person reconnects WhatsApp; reads what is unsent, through its index",
     "ExecutionLogs.causes": "a look at `steps`",
     "Turns.end_abandoned": "reads sessions of the server, no collection",

@@ -38,7 +38,9 @@ def give(store: Store, where: Conversation, action: ControlAction, **arguments: 
 
 def done(store: Store, job_id: str) -> Json:
     """A job once it is over."""
-    wait_until(lambda: (store.jobs.find(job_id) or {"state": "PENDING"})["state"] != "PENDING", f"{job_id} is done")
+    wait_until(
+        lambda: (store.jobs.find(job_id) or {"state": "PENDING"})["state"] != "PENDING", f"{job_id} is done"
+    )
     job = store.jobs.find(job_id)
     assert job is not None
     return job
