@@ -24,6 +24,7 @@ from common.store.deployments import DeployRefused, Why, lock_of
 _MOST_VERSIONS: Final = 20
 _WORDS: Final = {
     Why.GONE: "This flow was deleted meanwhile.",
+    Why.CONFIG_MOVED: "This bot is being changed all the time just now. Try again in a moment.",
     Why.NOT_LIVE: "This flow is not live.",
     Why.IS_DEFAULT: (
         "New conversations begin with this flow, and other flows are live. Choose another default flow first."

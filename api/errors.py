@@ -24,6 +24,11 @@ _BY_STATUS = {
 }
 
 
+_SENTENCES = {
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests. Wait for as many seconds as Retry-After says.",
+}
+
+
 def register_errors(app: Flask) -> None:
     """The web process's border: nothing leaves it as a traceback."""
     app.register_error_handler(AppError, _app_error)
@@ -53,7 +58,7 @@ def _app_error(error: AppError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     code = _BY_STATUS.get(status, ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL)  # noqa: PLR2004 - HTTP's own line
-    response = _answer(code, status, error.description or status.phrase)
+    response = _answer(code, status, _SENTENCES.get(status, error.description or status.phrase))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response

@@ -12,6 +12,7 @@ from api.rest.access import Role
 from api.web import Web
 from common.errors import AppError, ErrorCode
 from common.settings import Settings
+from common.store.audit import audit_entry
 from common.store.database import Document
 from common.store.store import Store
 
@@ -85,6 +86,14 @@ class Call:
     ) -> None:
         """Write down who did what: `flow.deployed`, `user.logged_in`, … Never a secret in `detail`."""
         self.store.audit.record(
+            self.audit_entry(action, target_type=target_type, target_id=target_id, detail=detail)
+        )
+
+    def audit_entry(
+        self, action: str, *, target_type: str, target_id: str, detail: dict[str, Any] | None = None
+    ) -> Document:
+        """What `audit` would write, for a store's method that writes it in the transaction of what it tells of."""
+        return audit_entry(
             action=action,
             actor_id=self.user_document["_id"] if self.user_document else None,
             actor_email=self.user_document["email"] if self.user_document else None,

@@ -51,6 +51,7 @@ def run_once(call: Call, key: str, operation: str, answer: Callable[[], Response
     is_decided = False
     try:
         response = answer()
+        call.store.idempotency.finish(record_id, response.status_code, response.get_data(as_text=True))
         is_decided = True
     except AppError:
         is_decided = True
@@ -59,7 +60,6 @@ def run_once(call: Call, key: str, operation: str, answer: Callable[[], Response
     finally:
         if not is_decided:  # a fault of ours; perhaps it was made
             call.store.idempotency.let_repeat(record_id)
-    call.store.idempotency.finish(record_id, response.status_code, response.get_data(as_text=True))
     return response
 
 

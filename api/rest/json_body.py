@@ -14,6 +14,10 @@ from common.errors import AppError, ErrorCode
 
 # Deeper than any flow, well below what the database takes (100 levels in a document).
 MOST_LEVELS = 60
+# Each value costs some hundred bytes of memory, however short it is written: a few megabytes of "{},{}," would cost
+# half a gigabyte. A flow of a thousand nodes has some ten thousand.
+_MOST_VALUES = 300_000
+_BEGINNINGS = (b"{", b"[", b",")
 _LARGEST_INTEGER = 2**63 - 1
 
 
@@ -34,6 +38,8 @@ def read_body(most_bytes: int) -> Any:
     # A body that does not say how long it is gets cut at the limit without a word.
     if request.content_length is None and len(raw) >= most_bytes:
         raise RequestEntityTooLarge
+    if sum(map(raw.count, _BEGINNINGS)) > _MOST_VALUES:
+        raise _bad("It holds too many values.")
     try:
         value = json.loads(raw, parse_constant=_no_number, parse_int=_integer, parse_float=_float)
         _check(value)

@@ -184,7 +184,7 @@ def _refusals(operation: Operation) -> list[int]:
         refusals += [
             HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         ]  # fmt: skip
-    return [int(status) for status in refusals]
+    return [int(status) for status in (*refusals, *operation.refusals)]
 
 
 def _camel(name: str) -> str:

@@ -57,6 +57,7 @@ class Operation:
     answer: type[View] | None = None
     status: int = HTTPStatus.OK
     other_statuses: tuple[int, ...] = ()
+    refusals: tuple[int, ...] = ()  # beside those that follow from all the rest
     media: str | None = None
     idempotent: bool = False
     while_changing_password: bool = False
@@ -82,7 +83,11 @@ class Operation:
         if self.access is Access.PUBLIC:
             call.web.limits.count_visitor()
             return
-        user = call.user_document = authenticate(call.store)
+        try:
+            user = call.user_document = authenticate(call.store)
+        except AppError:
+            call.web.limits.count_visitor()
+            raise
         g.rate_key = user["_id"]
         call.web.limits.count_user()
         if user["mustChangePassword"] and call.settings.is_production and not self.while_changing_password:

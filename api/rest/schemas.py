@@ -8,6 +8,8 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, validate
 
+from common.model.names import is_one_line
+
 LIST_DEFAULT, LIST_MOST = 25, 100
 NAME_MOST, NOTE_MOST, ID_MOST = 120, 500, 120
 
@@ -78,7 +80,7 @@ class Name(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> str:
         text = super()._deserialize(value, attr, data, **more)
-        if any(ord(character) < ord(" ") for character in text):
+        if not is_one_line(text):
             raise ValidationError("A name is one line of text.")
         return text.strip()
 

@@ -63,7 +63,10 @@ def authenticate(store: Store) -> Document:
     except (JWTExtendedException, PyJWTError):
         raise unauthenticated() from None
     claims = get_jwt()
-    user = store.users.of_token(str(claims["sub"]), str(claims["jti"]), claims.get("ver"))
+    # A token that never ends or cannot be revoked is none of ours, whoever signed it.
+    if not isinstance(claims.get("exp"), int) or not isinstance(claims.get("jti"), str):
+        raise unauthenticated()
+    user = store.users.of_token(str(claims["sub"]), claims["jti"], claims.get("ver"))
     if user is None:
         raise unauthenticated()
     return user

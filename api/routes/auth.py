@@ -71,6 +71,7 @@ def login(call: Call) -> Response:
 def logout(call: Call) -> Response:
     """Sign out: this token counts no more."""
     revoke_this(call.store)
+    call.audit("user.logged_out", target_type="user", target_id=call.user_id)
     return _signed_out()
 
 
@@ -103,6 +104,7 @@ def change_password(call: Call) -> Response:
     call.web.limits.count_login(call.user["email"])
     user, new = call.user, call.body["new_password"]
     if not check_password(call.body["current_password"], user["passwordHash"]):
+        call.audit("user.password_refused", target_type="user", target_id=user["_id"])
         raise invalid({"currentPassword": ["This is not your password."]})
     if new == call.body["current_password"]:
         raise invalid({"newPassword": ["This is the password that you have."]})

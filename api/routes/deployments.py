@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from api.deploying import (
     Candidate,
@@ -33,9 +33,11 @@ from api.schemas.deployments import (
 from common.errors import ErrorCode
 from common.model.flow_settings import RunningConversations
 from common.store.database import Document
-from common.store.deployments import Deploy, DeployRefused
+from common.store.deployments import Deploy, DeployRefused, Why
 
 routes = Routes("deployments", "/api/bots/<bot_id>", "Deploys: flows go live, back and offline.")
+# So often a draft is checked anew because the bot was changed between the check and the deploy.
+_TRIES: Final = 3
 
 
 @routes.get(
@@ -77,10 +79,23 @@ def deploy_flow(call: Call) -> Document:
     draft was saved since, `conflict` where another version went live meanwhile. The first flow of a bot that goes live
     becomes its default flow.
     """
-    flow, draft = flow_of(call), draft_of(call)
-    if draft["revision"] != call.body["revision"]:
-        raise draft_moved(call, draft)
-    return _go_live(call, draft_candidate(call, flow, draft), "flow.deployed")
+    flow = flow_of(call)
+    known = _made_before(call, flow)
+    if known is not None:
+        return known
+    live_before = _live_before(call, call.store.deployments.live(flow["_id"]))
+    for is_last in (*[False] * (_TRIES - 1), True):
+        revision = call.store.bots.revisions([call.bot_id]).get(call.bot_id)
+        flow, draft = flow_of(call), draft_of(call)
+        if draft["revision"] != call.body["revision"]:
+            raise draft_moved(call, draft)
+        candidate = draft_candidate(call, flow, draft)
+        try:
+            return _go_live(call, candidate, "flow.deployed", live_before, config_revision=revision)
+        except DeployRefused as refusal:
+            if is_last or refusal.why is not Why.CONFIG_MOVED:
+                raise refused(call, refusal) from None
+    raise AssertionError
 
 
 @routes.post(
@@ -94,6 +109,9 @@ def roll_back_flow(call: Call) -> Document:
     more (a variable of the bot, an account) is told in `issues`, and refuses nothing. A rollback needs no WhatsApp.
     """
     flow = flow_of(call)
+    known = _made_before(call, flow)
+    if known is not None:
+        return known
     live = call.store.deployments.live(flow["_id"])
     if call.body["version_id"] is None:
         version = call.store.deployments.previous(flow["_id"], live["versionNumber"] if live else None)
@@ -103,7 +121,11 @@ def roll_back_flow(call: Call) -> Document:
         version = _deployed(call, call.body["version_id"])
     if live is not None and version["_id"] == live["_id"]:
         raise conflict(ErrorCode.CONFLICT, f"Version {version['versionNumber']} is live already.")
-    return _go_live(call, rollback_candidate(call, flow, version), "flow.rolled_back")
+    candidate = rollback_candidate(call, flow, version)
+    try:
+        return _go_live(call, candidate, "flow.rolled_back", _live_before(call, live))
+    except DeployRefused as refusal:
+        raise refused(call, refusal) from None
 
 
 @routes.post("/flows/<flow_id>/undeploy", access=Access.OWNER, answer=UndeployedView)
@@ -115,16 +137,11 @@ def undeploy_flow(call: Call) -> Document:
     live flow, the bot then answers nobody who is not in a conversation already.
     """
     flow = flow_of(call)
+    audit = call.audit_entry("flow.undeployed", target_type="flow", target_id=flow["_id"])
     try:
-        live = call.store.deployments.undeploy(call.bot_id, flow["_id"], by=call.user_id)
+        live = call.store.deployments.undeploy(call.bot_id, flow["_id"], by=call.user_id, audit=audit)
     except DeployRefused as refusal:
         raise refused(call, refusal) from None
-    call.audit(
-        "flow.undeployed",
-        target_type="flow",
-        target_id=flow["_id"],
-        detail={"versionId": live["_id"], "versionNumber": live["versionNumber"]},
-    )
     under_way = plan_for(call, flow, {})["conversations"]
     return {"version": _shown(call, {**live, "isProduction": False}), "conversations": under_way}
 
@@ -163,10 +180,32 @@ def _deployed(call: Call, version_id: str) -> Document:
     return version
 
 
-def _go_live(call: Call, candidate: Candidate, action: str) -> Document:
+def _live_before(call: Call, live: Document | None) -> str | None:
+    """The live version that the caller has seen; whoever does not say takes the one of now."""
+    seen: str | None = call.body.get("live_version_id", live["_id"] if live else None)
+    return seen
+
+
+def _made_before(call: Call, flow: Document) -> Document | None:
+    """The answer to a request that was carried out already, and whose answer was lost.
+
+    The draft, the bot and what is live may be different by now. The numbers and the issues are those of now.
+    """
+    version = call.store.deployments.deployed(flow["_id"], call.new_id)
+    if version is None:
+        return None
+    candidate = rollback_candidate(call, flow, version)
+    return _answer(call, version, candidate, _numbers(call, candidate))
+
+
+def _go_live(
+    call: Call, candidate: Candidate, action: str, live_before: str | None, config_revision: int | None = None
+) -> Document:
+    """Raises AppError where a precondition is not met, and DeployRefused."""
     deployments, flow, source = call.store.deployments, candidate.flow, candidate.version
-    live = deployments.live(flow["_id"])
-    running = RunningConversations(call.body["running_conversations"])
+    check_deployable(call, candidate)
+    numbers = _numbers(call, candidate)
+    detail = {"conversations": numbers["conversations"]}
     order = Deploy(
         version_id=call.new_id,
         bot_id=call.bot_id,
@@ -174,33 +213,28 @@ def _go_live(call: Call, candidate: Candidate, action: str) -> Document:
         flow_data=candidate.flow_data,
         by=call.user_id,
         revision=candidate.draft["revision"] if candidate.draft else (source or {}).get("revision", 0),
-        live_before=call.body.get("live_version_id", live["_id"] if live else None),
-        running=running,
+        live_before=live_before,
+        running=RunningConversations(call.body["running_conversations"]),
         note=call.body["note"],
+        config_revision=config_revision,
+        audit=call.audit_entry(action, target_type="flow", target_id=flow["_id"], detail=detail),
     )
-    known = deployments.deployed(flow["_id"], order.version_id)
-    if known is None:  # else it was done, and only its answer was lost
-        check_deployable(call, candidate)
-    numbers = numbers_of(plan_for(call, flow, candidate.flow_data), running)
-    try:
-        version = deployments.deploy(order) if source is None else deployments.roll_back(order, source)
-    except DeployRefused as refusal:
-        raise refused(call, refusal) from None
-    _audit(call, action, version, numbers)
-    issues = candidate.validation.to_json()["issues"]
+    version = deployments.deploy(order) if source is None else deployments.roll_back(order, source)
+    return _answer(call, version, candidate, numbers)
+
+
+def _numbers(call: Call, candidate: Candidate) -> Document:
+    running = RunningConversations(call.body["running_conversations"])
+    return numbers_of(plan_for(call, candidate.flow, candidate.flow_data), running)
+
+
+def _answer(call: Call, version: Document, candidate: Candidate, numbers: Document) -> Document:
     return {
         "version": _shown(call, version),
         "replacedVersionId": version["replaces"],
         **numbers,
-        "issues": issues,
+        "issues": candidate.validation.to_json()["issues"],
     }
-
-
-def _audit(call: Call, action: str, version: Document, numbers: Document) -> None:
-    kept = ("versionNumber", "revision", "note", "runningConversations", "copyOf", "rolledBackFrom")
-    detail: dict[str, Any] = {key: version[key] for key in kept if key in version}
-    detail |= {"versionId": version["_id"], "conversations": numbers["conversations"]}
-    call.audit(action, target_type="flow", target_id=version["flowId"], detail=detail)
 
 
 def _shown(call: Call, version: Document) -> Document:
@@ -214,20 +248,25 @@ def _shown(call: Call, version: Document) -> Document:
 
 
 def _lock(call: Call, flow_id: str | None) -> Document:
+    reason = call.body["reason"]
     lock = call.store.deployments.lock(
-        call.bot_id, flow_id, reason=call.body["reason"], by=call.user_id, until=call.body["until"]
+        call.bot_id,
+        flow_id,
+        reason=reason,
+        by=call.user_id,
+        until=call.body["until"],
+        audit=_lock_entry(call, "flow.deploy_locked", flow_id, {"reason": reason}),
     )
     if lock is None:
         raise not_found("flow")
-    _audit_lock(call, "flow.deploy_locked", flow_id, {"reason": lock["reason"]})
     return show_lock(call, lock)
 
 
 def _unlock(call: Call, flow_id: str | None) -> None:
-    if call.store.deployments.unlock(call.bot_id, flow_id):
-        _audit_lock(call, "flow.deploy_unlocked", flow_id, {})
+    audit = _lock_entry(call, "flow.deploy_unlocked", flow_id, {})
+    call.store.deployments.unlock(call.bot_id, flow_id, audit=audit)
 
 
-def _audit_lock(call: Call, action: str, flow_id: str | None, detail: dict[str, Any]) -> None:
+def _lock_entry(call: Call, action: str, flow_id: str | None, detail: dict[str, Any]) -> Document:
     kind = "flow" if flow_id else "bot"
-    call.audit(action, target_type=kind, target_id=flow_id or call.bot_id, detail=detail)
+    return call.audit_entry(action, target_type=kind, target_id=flow_id or call.bot_id, detail=detail)

@@ -20,7 +20,10 @@ routes = Routes("search", "/api/bots/<bot_id>", "Search what flows say: in one, 
 MOST_HITS: Final = 200
 # A bot's flows are looked through until so many nodes were seen: a second's work at most.
 MOST_NODES_SEEN: Final = 20_000
-_AT_ONCE: Final = 20
+# A flow of few nodes takes its time, too, and so does much text in one of them.
+_LEAST_NODES: Final = 50
+_BYTES_A_NODE: Final = 1000
+_AT_ONCE: Final = 5  # in memory
 
 
 @routes.get("/flows/<flow_id>/search", access=Access.READER, query=FlowSearchQuery, answer=HitsView)
@@ -43,7 +46,7 @@ def search_bot(call: Call) -> dict[str, Any]:
     for draft in _drafts(call):
         if seen >= MOST_NODES_SEEN or len(items) > MOST_HITS:
             return {"items": items[:MOST_HITS], "isComplete": False}
-        seen += draft["nodeCount"]
+        seen += max(draft["nodeCount"], draft.get("bytes", 0) // _BYTES_A_NODE, _LEAST_NODES)
         name = draft["flowData"].get("flowName", "")
         hits = islice(search(draft["flowData"], call.query["q"]), MOST_HITS + 1 - len(items))
         items += [{"flowId": draft["_id"], "flowName": name, **_shown(hit)} for hit in hits]

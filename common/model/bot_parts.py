@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from common.model.flow_settings import RestartPolicy, Trigger
 from common.model.values import Value, VariableType
+
+MOST_FLOWS: Final = 200  # of a bot
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,16 @@ def saved_hash(data: Mapping[str, Any]) -> str:
 
 
 def _hash(value: dict[str, Any]) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_written(value)).hexdigest()
+
+
+def _written(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def content_bytes(data: Mapping[str, Any]) -> int:
+    """How long it is as JSON, in bytes."""
+    return len(_written(content_of(data)))
 
 
 def node_count(data: Mapping[str, Any]) -> int:

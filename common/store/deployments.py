@@ -21,12 +21,16 @@ from common.clock import utc_now
 from common.crashpoint import crashpoint
 from common.ids import new_ulid
 from common.model.flow_settings import RunningConversations
+from common.store.audit import Audit
 from common.store.database import Document
 from common.store.flow_versions import next_number, version_document
 from common.store.transaction import in_transaction
 
 _MOST_SECONDS: Final = 2.5  # that a person waits at most
 _NO_FLOW_DATA: Final = {"flowData": 0}
+# What an audit entry tells of a version that goes live, and of one that goes offline.
+_TOLD: Final = ("versionNumber", "revision", "note", "runningConversations", "copyOf", "rolledBackFrom")
+_TOLD_OFFLINE: Final = ("versionNumber",)
 
 
 class Why(StrEnum):
@@ -36,6 +40,7 @@ class Why(StrEnum):
     LOCKED = "LOCKED"
     DRAFT_MOVED = "DRAFT_MOVED"  # it is not at the revision that was checked
     LIVE_MOVED = "LIVE_MOVED"  # another version went live meanwhile
+    CONFIG_MOVED = "CONFIG_MOVED"  # what the flow was checked against is not the same any more: check it again
     ALREADY_LIVE = "ALREADY_LIVE"  # the live version is this very revision of the draft
     NOT_LIVE = "NOT_LIVE"
     IS_DEFAULT = "IS_DEFAULT"  # and other flows of the bot are live
@@ -54,8 +59,9 @@ class DeployRefused(Exception):  # noqa: N818 - what the deploy is
 class Deploy:
     """What is to go live. `live_before` is the live version that whoever asks has seen (None: there was none).
 
-    `revision` is that of the draft that `flow_data` comes from. With the same `version_id` it is the same deploy, and
-    done once.
+    `revision` is that of the draft that `flow_data` comes from, `config_revision` the bot's before it was checked (None:
+    whatever surrounds it). With the same `version_id` it is the same deploy, and done once. `audit` is the entry that
+    is written along with it.
     """
 
     version_id: str
@@ -67,6 +73,8 @@ class Deploy:
     live_before: str | None
     running: RunningConversations = RunningConversations.FINISH_ON_OLD
     note: str = ""
+    config_revision: int | None = None
+    audit: Document | None = None
 
 
 class Deployments:
@@ -79,6 +87,7 @@ class Deployments:
         self._drafts = database["flow_drafts"]
         self._versions = database["flow_versions"]
         self._sessions = database["sessions"]
+        self._audit = Audit(database)
 
     # Going live
 
@@ -162,6 +171,10 @@ class Deployments:
         if (live["_id"] if live else None) != order.live_before:
             raise DeployRefused(Why.LIVE_MOVED, live)
         check(live, tx)
+        if order.config_revision not in (None, bot.get("configRevision", 0)):
+            raise DeployRefused(Why.CONFIG_MOVED)
+        # Before the old versions are retired: a default flow that is offline by now greets nobody.
+        keeps_default = self._is_live(bot.get("activeFlowId"), tx)
         number = next_number(self._db, order.flow_id, tx)
         version = version_document(
             version_id=order.version_id,
@@ -190,13 +203,14 @@ class Deployments:
             changes["$max"] = {"restartUpTo": number - 1}
         # Written in every case: two deploys, or a deploy and a save, of one flow see each other.
         self._flows.update_one({"_id": order.flow_id}, changes, session=tx)
-        default = {} if bot.get("activeFlowId") else {"$set": {"activeFlowId": order.flow_id}}
+        default = {} if keeps_default else {"$set": {"activeFlowId": order.flow_id}}
         self._bots.update_one({"_id": order.bot_id}, {"$inc": {"configRevision": 1}, **default}, session=tx)
+        self._write_down(order.audit, version, _TOLD, tx)
         return {key: value for key, value in version.items() if key != "flowData"}
 
     def _unlocked(self, bot_id: str, flow_id: str, now: datetime, tx: ClientSession) -> Document:
         """The bot, if neither it nor the flow is locked. Raises DeployRefused."""
-        fields = {"activeFlowId": 1, "deployLock": 1}
+        fields = {"activeFlowId": 1, "configRevision": 1, "deployLock": 1}
         bot = self._bots.find_one({"_id": bot_id}, fields, session=tx)
         flow = self._flows.find_one({"_id": flow_id, "botId": bot_id}, {"deployLock": 1}, session=tx)
         if bot is None or flow is None:
@@ -210,13 +224,26 @@ class Deployments:
     def _live(self, flow_id: str, tx: ClientSession | None = None) -> Document | None:
         return self._versions.find_one({"flowId": flow_id, "isProduction": True}, _NO_FLOW_DATA, session=tx)
 
+    def _is_live(self, flow_id: str | None, tx: ClientSession) -> bool:
+        live = {"flowId": flow_id, "isProduction": True}
+        return bool(flow_id) and self._versions.find_one(live, {"_id": 1}, session=tx) is not None
+
+    def _write_down(
+        self, audit: Document | None, version: Document, told: tuple[str, ...], tx: ClientSession
+    ) -> None:
+        """Write the entry with what is known of the version only now."""
+        if audit is not None:
+            of_version = {key: version[key] for key in told if key in version}
+            detail = {**audit["detail"], **of_version, "versionId": version["_id"]}
+            self._audit.record({**audit, "detail": detail}, session=tx)
+
     def _retire(self, flow_id: str, by: str, now: datetime, tx: ClientSession) -> None:
         retired = {"isProduction": False, "retiredAt": now, "retiredBy": by, "updatedAt": now}
         self._versions.update_many({"flowId": flow_id, "isProduction": True}, {"$set": retired}, session=tx)
 
     # Going offline
 
-    def undeploy(self, bot_id: str, flow_id: str, *, by: str) -> Document:
+    def undeploy(self, bot_id: str, flow_id: str, *, by: str, audit: Document | None = None) -> Document:
         """Take a flow offline; the version that was live. Raises DeployRefused.
 
         No conversation begins with it any more; those under way go on to their end. The default flow stays while
@@ -238,6 +265,7 @@ class Deployments:
             self._retire(flow_id, by, now, tx)
             self._flows.update_one({"_id": flow_id}, {"$set": {"updatedAt": now}}, session=tx)
             self._bots.update_one({"_id": bot_id}, {"$inc": {"configRevision": 1}}, session=tx)
+            self._write_down(audit, live, _TOLD_OFFLINE, tx)
             taken[:] = [live]
 
         in_transaction(self._db, write, most_seconds=_MOST_SECONDS)
@@ -246,20 +274,44 @@ class Deployments:
     # Locks
 
     def lock(
-        self, bot_id: str, flow_id: str | None, *, reason: str, by: str, until: datetime | None
-    ) -> Document | None:
+        self, bot_id: str, flow_id: str | None, *, reason: str, by: str, until: datetime | None,
+        audit: Document | None = None,
+    ) -> Document | None:  # fmt: skip
         """Let nothing of the flow (None: of any flow of the bot) be deployed; the lock, or None without such a flow."""
         lock = {"reason": reason, "by": by, "at": utc_now(), "until": until, "flowId": flow_id}
-        return lock if self._set_lock(bot_id, flow_id, {"$set": {"deployLock": lock}}) else None
+        before = self._set_lock(bot_id, flow_id, {"$set": {"deployLock": lock}}, lambda _: audit)
+        return lock if before is not None else None
 
-    def unlock(self, bot_id: str, flow_id: str | None) -> bool:
-        """Take the lock off, if there is one; False without such a flow."""
-        return self._set_lock(bot_id, flow_id, {"$unset": {"deployLock": ""}})
+    def unlock(self, bot_id: str, flow_id: str | None, *, audit: Document | None = None) -> bool:
+        """Take the lock off; False where there is none, or it is over."""
+        now = utc_now()
+        before = self._set_lock(
+            bot_id,
+            flow_id,
+            {"$unset": {"deployLock": ""}},
+            lambda before: audit if lock_of(before, now) else None,
+        )
+        return before is not None and lock_of(before, now) is not None
 
-    def _set_lock(self, bot_id: str, flow_id: str | None, change: Document) -> bool:
-        if flow_id is None:
-            return self._bots.update_one({"_id": bot_id}, change).matched_count == 1
-        return self._flows.update_one({"_id": flow_id, "botId": bot_id}, change).matched_count == 1
+    def _set_lock(
+        self, bot_id: str, flow_id: str | None, change: Document, entry: Callable[[Document], Document | None]
+    ) -> Document | None:
+        """What the bot or the flow was before; None if it is not there."""
+        found: list[Document | None] = []
+
+        def write(tx: ClientSession) -> None:
+            if flow_id is None:
+                where, this = self._bots, {"_id": bot_id}
+            else:
+                where, this = self._flows, {"_id": flow_id, "botId": bot_id}
+            before = where.find_one_and_update(this, change, {"deployLock": 1}, session=tx)
+            audit = entry(before) if before is not None else None
+            if audit is not None:
+                self._audit.record(audit, session=tx)
+            found[:] = [before]
+
+        in_transaction(self._db, write, most_seconds=_MOST_SECONDS)
+        return found[0]
 
     # Looking
 

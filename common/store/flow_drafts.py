@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from common.clock import utc_now
 from common.ids import new_ulid
-from common.model.flow_content import content_hash, node_count, saved_hash, stamped
+from common.model.flow_content import content_bytes, content_hash, node_count, saved_hash, stamped
 from common.store.database import Document
 from common.store.flow_versions import next_number, version_document
 from common.store.transaction import in_transaction
@@ -107,6 +107,7 @@ class FlowDrafts:
         else:
             has_changed, revision = True, draft["revision"] + 1
         now = utc_now()
+        draft.setdefault("bytes", figures["bytes"])  # older drafts do not say
         if has_changed and not is_in_history and _is_kept(draft, save, now):
             self._keep_replaced(bot_id, flow_id, save.kept_note or "", tx)
         data = stamped(save.flow_data, flow_id=flow_id, bot_id=bot_id, name=flow["name"])
@@ -160,12 +161,13 @@ def _figures(flow_data: Mapping[str, Any]) -> Document:
         "savedHash": saved_hash(flow_data),
         "contentHash": content_hash(flow_data),
         "nodeCount": node_count(flow_data),
+        "bytes": content_bytes(flow_data),
     }
 
 
 def draft_figures(draft: Document) -> Document:
     """What the flow's own document repeats of its draft."""
-    return {key: draft[key] for key in ("revision", "contentHash", "nodeCount", "savedAt")}
+    return {key: draft[key] for key in ("revision", "contentHash", "nodeCount", "bytes", "savedAt")}
 
 
 def new_draft(

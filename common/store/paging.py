@@ -71,6 +71,9 @@ def _read(cursor: str) -> tuple[Any, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         kind, value, last_id = json.loads(text)
+        for text in (value, last_id):
+            if isinstance(text, str):
+                text.encode()  # half a character (a lone surrogate) cannot be asked for
         if kind == "t":
             value = datetime.fromisoformat(value)
             value = value.astimezone(UTC) if value.tzinfo else None

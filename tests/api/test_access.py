@@ -149,6 +149,35 @@ def test_another_users_things_do_not_exist(stage: Stage, operation: Operation) -
     assert _digest(stage.database) == before
 
 
+@pytest.mark.parametrize("operation", [o for o in _OF_A_BOT if o.body or o.query], ids=_name)
+def test_another_users_ids_in_a_body_reach_nothing(stage: Stage, operation: Operation) -> None:
+    """His own bot in the path, her ids in the body and in the query: nothing of hers is shown, changed or linked."""
+    his = give_everything(stage.database, stage.bob, "wombat")
+    before = _digest_of(stage.database, stage.hers["bot_id"], stage.ann.user_id)
+    linked = _links(stage.database, stage.hers)
+    answer = stage.bob.request(
+        operation.method,
+        fill(operation.path, his),
+        body_for(operation, stage.hers),
+        query=query_for(operation, stage.hers),
+    )
+    assert answer.status < 500 or answer.code == "whatsapp_unreachable", answer.text
+    assert MARK not in answer.text
+    assert _digest_of(stage.database, stage.hers["bot_id"], stage.ann.user_id) == before
+    assert _links(stage.database, stage.hers) == linked
+
+
+def _links(database: Database[dict[str, Any]], ids: dict[str, str]) -> set[tuple[str, str]]:
+    """The documents of others in which one of these ids stands somewhere: (collection, id)."""
+    wanted = [value.encode() for name, value in ids.items() if name not in ("name", "node_id")]
+    return {
+        (name, str(document["_id"]))
+        for name in set(database.list_collection_names()) - _NOT_LOOKED_AT
+        for document in database[name].find({"botId": {"$ne": ids["bot_id"]}, "_id": {"$ne": ids["bot_id"]}})
+        if any(value in bson.encode(document) for value in wanted)
+    }
+
+
 @pytest.mark.parametrize(
     "operation",
     [

@@ -12,6 +12,7 @@ from api.resources import operations
 from api.rest.access import Access
 from common.clock import utc_now
 from common.model.jobs import JobKind, NewJob
+from common.store.audit import audit_entry
 from tests.api.figures import count, download
 from tests.api.victim import give_everything
 
@@ -120,11 +121,12 @@ def test_the_health_of_the_queue(store: Store, database: Database[dict[str, Any]
 
 def test_the_audit_log_by_what_was_done_and_by_whom(store: Store, ann: Person, admin: Person) -> None:
     for n in range(3):
-        store.audit.record(
+        entry = audit_entry(
             action="flow.deployed" if n else "user.logged_in", actor_id=ann.user_id, actor_email=ann.email,
             target_type="flow", target_id=f"f{n}", bot_id="bot-1" if n == 2 else None, ip="::1", request_id="r",
             detail={"n": n},
         )  # fmt: skip
+        store.audit.record(entry)
     log = admin.get("/api/admin/audit-log").json["items"]
     assert [entry["targetId"] for entry in log] == ["f2", "f1", "f0"]
     assert log[0]["detail"] == {"n": 2}

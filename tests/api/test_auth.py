@@ -302,6 +302,11 @@ def test_requests_of_a_user_are_limited(app_with: Callable[..., Flask], ann: Per
     assert Person(app, token=bob.token).get("/api/auth/me").status == 200, "somebody else is not touched"
 
 
+def test_bad_tokens_are_counted_for_their_address(app_with: Callable[..., Flask]) -> None:
+    stranger = Person(app_with(api_requests_per_minute=3), token="a.b.c")
+    assert [stranger.get("/api/auth/me").status for _ in range(5)] == [401, 401, 401, 429, 429]
+
+
 # What is written down
 
 

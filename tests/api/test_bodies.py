@@ -34,6 +34,7 @@ JSON = "application/json"
         (b'{"a\\u0000b": 1}', JSON, 400, "bad_request"),
         (b"[" * 100_000, JSON, 400, "bad_request"),
         (b"[" * 61 + b"]" * 61, JSON, 400, "bad_request"),
+        (b"[" + b"{}," * 300_000 + b"{}]", JSON, 400, "bad_request"),
         (b"[]", JSON, 422, "validation_failed"),
         (b"7", JSON, 422, "validation_failed"),
         (b"null", JSON, 422, "validation_failed"),

@@ -67,6 +67,8 @@ def _cursor(*parts: object) -> str:
     [
         "", "x", "%", "ä", "=" * 50, _cursor(), _cursor("v", {"$gt": ""}, "id"), _cursor("v", 1, {"$gt": ""}),
         _cursor("v", None, "id"), _cursor("t", "yesterday", "id"), _cursor("t", "2026-11-22", "id"),
+        _cursor("v", "a", "\ud800"),
+        _cursor("v", "\ud800", "id"),
         _cursor("v", 10**30, "id"), _cursor("t", 7, "id"), "W" * 600, _cursor("t", "0001-01-01T00:00:00+14:00", "id"),
     ],
 )  # fmt: skip

@@ -31,7 +31,7 @@ def give_everything(database: Database[dict[str, Any]], person: Person, mark: st
         "message_id": new_ulid(), "name": f"{mark}Name", "node_id": "start", "control_id": new_ulid(),
     }  # fmt: skip
     ids["message_id"] = f"{ids['session_id']}:1:0"  # as messages of a turn are called
-    phone = str(abs(hash(person.email)) % 10**11 + 10**11)
+    phone = str(int(ids["bot_id"], 36) % 10**11 + 10**11)
     ids["contact_id"] = contact_id_for(ids["bot_id"], f"wa:{phone}")
     lane = lane_for(Channel.WHATSAPP, ids["contact_id"])
     times = {"createdAt": now, "updatedAt": now}

@@ -26,6 +26,7 @@ from common.model.retention import KeptDays
 from common.model.simulation import StandIn
 from common.model.values import VariableType
 from common.store.analytics import of_bot
+from common.store.audit import audit_entry
 from common.store.deliveries import MessageRef, News
 from common.store.deployments import Deploy
 from common.store.flow_drafts import new_draft
@@ -429,10 +430,11 @@ OPENING = Opening("bot", "user", "flow", "491701234567")
 
 
 def _record(store: Store) -> None:
-    store.audit.record(
+    entry = audit_entry(
         action="flow.deployed", actor_id="user", actor_email="ada@example.com", target_type="flow", target_id="flow",
         bot_id="bot", ip="127.0.0.1", request_id="r", detail={},
     )  # fmt: skip
+    store.audit.record(entry)
 
 
 # Eight lanes, contacts, jobs … at a time. A $in of eight looks at up to two keys for each, and at the end.
