@@ -7,12 +7,14 @@ from flask import Flask, Response, g, request
 from flask_pymongo import PyMongo
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from api.downloads import Downloads
 from api.errors import register_errors
 from api.intake import Intake
 from api.live.hub import Hub
 from api.metrics import count_requests
 from api.numbers import Numbers
 from api.outage import Outage
+from api.patience import Patience
 from api.request_slots import RequestSlots
 from api.resources import resources
 from api.rest.docs_page import register_docs
@@ -23,7 +25,7 @@ from api.web import Web
 from common.errors import ConfigurationError
 from common.log import accept_request_id, configure_logging
 from common.secrets import KeyRing
-from common.settings import Settings, load_settings
+from common.settings import WEB_DOWNLOADS, Settings, load_settings
 from common.store.database import client_options
 from common.store.store import Store
 
@@ -73,6 +75,8 @@ def _connect(app: Flask, settings: Settings) -> Web:
         limits=set_up_limits(app, settings, store),
         keys=keys,
         live=Hub(store, most=settings.web_streams, most_each=settings.streams_per_user),
+        downloads=Downloads(WEB_DOWNLOADS),
+        patience=Patience(max(1, settings.web_threads // 4)),
     )
 
 

@@ -57,7 +57,10 @@ def control(call: Call, conversation: Conversation, wanted: Control) -> Controll
     """
     job = control_job(conversation, wanted, job_id=call.new_id, request_id=call.request_id)
     call.web.intake.accept([job])
-    return _decided(_wait(call.store, job.job_id, WAIT_SECONDS))
+    call.store.lanes.hear([conversation.lane], *wanted.action.unparks)
+    with call.web.patience.may_wait() as may_wait:
+        controlled = _wait(call.store, job.job_id, WAIT_SECONDS if may_wait else 0.0)
+    return _decided(controlled)
 
 
 def find_control(store: Store, bot_id: str, control_id: str) -> Controlled:

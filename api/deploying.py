@@ -136,7 +136,10 @@ def check_deployable(call: Call, candidate: Candidate) -> None:
     if unmet:
         verdict = candidate.validation.to_json()
         issues = [issue for issue in verdict["issues"] if issue["severity"] == "ERROR"]
-        fields = {"preconditions": unmet, "issues": issues if candidate.refuses else []}
+        if not candidate.refuses:
+            issues = []
+        more = len(candidate.validation.errors) - len(issues) if candidate.refuses else 0
+        fields = {"preconditions": unmet, "issues": issues, "moreIssues": more}
         sentences = " ".join(one["message"] for one in unmet)
         raise conflict(ErrorCode.NOT_DEPLOYABLE, f"This cannot go live yet. {sentences}", fields)
 

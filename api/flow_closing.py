@@ -22,16 +22,16 @@ def close_conversations(call: Call, flow_id: str) -> int:
     sessions = call.store.flows.open_sessions(call.bot_id, flow_id)
     count = 0
     while batch := list(islice(sessions, _AT_ONCE)):
-        call.web.intake.accept(
-            [
-                control_job(
-                    Conversation(call.bot_id, Channel(session["channel"]), session["contactId"]),
-                    Control(ControlAction.CLOSE, call.user_id, _WHY, {"sessionId": session["_id"]}),
-                    job_id=f"deleted:{flow_id}:{session['_id']}",
-                    request_id=call.request_id,
-                )
-                for session in batch
-            ]
-        )
+        jobs = [
+            control_job(
+                Conversation(call.bot_id, Channel(session["channel"]), session["contactId"]),
+                Control(ControlAction.CLOSE, call.user_id, _WHY, {"sessionId": session["_id"]}),
+                job_id=f"deleted:{flow_id}:{session['_id']}",
+                request_id=call.request_id,
+            )
+            for session in batch
+        ]
+        call.web.intake.accept(jobs)
+        call.store.lanes.hear([job.lane for job in jobs if job.lane], *ControlAction.CLOSE.unparks)
         count += len(batch)
     return count

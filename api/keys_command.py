@@ -48,7 +48,7 @@ def list_keys() -> None:
 @keys.command("rotate", help=_HELP)
 @click.pass_context
 def rotate_keys(context: click.Context) -> None:
-    """Rotate, say what was done, and end with 1 where something could not be."""
+    """Rotate, say what was done, and end with 1 while a stored secret still needs an older key."""
     settings, store = open_store()
     ring = KeyRing.from_setting(settings.encryption_keys)
     try:
@@ -69,7 +69,7 @@ def rotate_keys(context: click.Context) -> None:
 
 
 def _say_the_end(store: Store, ring: KeyRing, done: list[Rotated]) -> bool:
-    """Say what follows; False where something could not be rotated."""
+    """Say what follows; False where an older key is still needed, so that no script takes it away."""
     failed = sum(len(rotated.failed) for rotated in done)
     if failed:
         click.echo(
@@ -84,13 +84,14 @@ def _say_the_end(store: Store, ring: KeyRing, done: list[Rotated]) -> bool:
     unused = [name for name in old if not used[name]]
     if still:
         click.echo(
-            f"Still in use: {', '.join(still)}. A process saves with an older key: restart it, then run this again."
+            f"Still in use: {', '.join(still)}. A process saves with an older key: restart it, then run this again.",
+            err=True,
         )
     if unused:
         click.echo(
             f"Not in use any more: {', '.join(unused)}. Take it out of ENCRYPTION_KEYS and restart every process."
         )
-    return True
+    return not still
 
 
 def _count(store: Store) -> Counter[str]:

@@ -11,19 +11,20 @@ from common.clock import utc_now
 from common.model.contacts import Channel, alias_of_number
 from common.model.control import Control, ControlAction
 from common.model.conversation_jobs import Conversation, conversation_with
+from common.store.contact_records import is_paused
 from common.store.database import Document
 
 
 def takeover_of(contact_id: str, contact: Document | None) -> dict[str, Any]:
     """For `TakeoverView`; a contact that nothing is known of is with the bot."""
     stored = contact or {}
-    is_paused = stored.get("botPausedAt") is not None
+    shown = stored if is_paused(stored, utc_now()) else {}
     return {
         "contactId": contact_id,
-        "isPaused": is_paused,
-        "pausedAt": stored.get("botPausedAt"),
-        "pausedUntil": stored.get("pausedUntil") if is_paused else None,
-        "pausedBy": stored.get("botPausedBy") if is_paused else None,
+        "isPaused": bool(shown),
+        "pausedAt": shown.get("botPausedAt"),
+        "pausedUntil": shown.get("pausedUntil"),
+        "pausedBy": shown.get("botPausedBy"),
     }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from api.downloads import Downloads
 from api.intake import Intake
 from api.live.hub import Hub
 from api.numbers import Numbers
 from api.outage import Outage
+from api.patience import Patience
 from api.rest.limits import Limits
 from common.secrets import KeyRing
 from common.settings import Settings
@@ -26,3 +28,5 @@ class Web:
     limits: Limits
     keys: KeyRing
     live: Hub
+    downloads: Downloads
+    patience: Patience

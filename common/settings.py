@@ -18,6 +18,9 @@ from common.secrets import KeyRing, KeySettingError, weakness
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+# Places of each web process, each with a thread of its own: files that are sent piece by piece, and long answers.
+WEB_DOWNLOADS: Final = 4
+WEB_LONG_ANSWERS: Final = 8
 MIN_SECRET_BYTES: Final = {"jwt_secret": 32, "meta_app_secret": 16, "webhook_verify_token": 16}
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -225,8 +228,8 @@ class Settings:
 
     @property
     def web_all_threads(self) -> int:
-        """Streams come on top: however many are open, requests have their threads."""
-        return self.web_threads + self.web_streams
+        """Streams and downloads come on top: however many are open, requests have their threads."""
+        return self.web_threads + self.web_streams + WEB_DOWNLOADS + WEB_LONG_ANSWERS
 
     @property
     def is_production(self) -> bool:

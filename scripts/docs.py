@@ -41,7 +41,7 @@ ERRORS_EXPLAINED: Final = {
     ErrorCode.NOT_DEPLOYABLE: "The flow cannot go live yet. `fields` has the `preconditions` and the `issues` to mend.",
     ErrorCode.DEPLOY_LOCKED: "Deploys are locked; `fields` has `reason`, `by`, `at` and `until`.",
     ErrorCode.TRIGGER_CONFLICT: "Another flow of the bot has this trigger; `fields` has `flowId`, `flowName` and which.",
-    ErrorCode.TOO_MANY_STREAMS: "You, or all users together, have too many live views open. Close one.",
+    ErrorCode.TOO_MANY_STREAMS: "You, or all users together, have too many live views or downloads open. Close one.",
     ErrorCode.CONTROL_REFUSED: "The conversation does not allow it as it stands; the message says why.",
     ErrorCode.FLOW_IN_USE: "The flow is what conversations begin with, or others hand over to it. `fields` says which.",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The `Idempotency-Key` came with another request before.",

@@ -98,13 +98,20 @@ class _ControlBuilder(TurnBuilder):
             return for_contact(self, control)
         if self.lane.stored is None:
             raise _Refused("There is no conversation under way.")
+        if self._means_another(control):
+            raise _Refused("That conversation is over.")
         if self.contact.is_bot_paused:
             raise _Refused("The bot is paused for this contact.")
         return self._logged(self.lane.stored, control)
 
-    def close(self, control: Control) -> ComputedTurn:
+    def _means_another(self, control: Control) -> bool:
+        """Whether it names a session that is not the one under way."""
         stored, wanted = self.lane.stored, control.arguments.get("sessionId")
-        if stored is None or (wanted is not None and stored.session.session_id != wanted):
+        return wanted is not None and (stored is None or stored.session.session_id != wanted)
+
+    def close(self, control: Control) -> ComputedTurn:
+        stored = self.lane.stored
+        if stored is None or self._means_another(control):
             raise _Unchanged
         return self._logged(stored, control)
 
@@ -112,6 +119,8 @@ class _ControlBuilder(TurnBuilder):
         if self.channel is not Channel.SIMULATOR:
             return self.close(control)
         contact, stored = self.contact, self.lane.stored
+        if stored is not None and self._means_another(control):
+            raise _Unchanged
         turn = self._logged(stored, control) if stored else None
         contact.test = replace(self._test, clock_offset_seconds=0.0)
         contact.last_inbound_at = contact.pace_at = contact.inbound_since = None

@@ -13,6 +13,7 @@ from common.model.contacts import Contact, is_status_lane
 from common.model.control import ControlAction
 from common.model.events import EffectAnswered
 from common.model.jobs import Job, JobKind
+from common.model.outbox import MessageStatus
 from common.model.session import Wait, WaitKind
 from common.store.lanes import Lease
 from common.store.messages import OutboxMessage
@@ -87,6 +88,31 @@ class HeldLane:
         """
         control = next((job for job in self.jobs if job.kind is JobKind.CONTROL), None)
         return control if control is not None and (control is self.jobs[0] or _is_pause(control)) else None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the bot can send nothing, to nobody."""
+        account = self.bot.account if self.bot else None
+        return account is None or account.stopped_for is not None
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether the next message was not begun before a person took over: it waits until the bot may go on."""
+        is_paused = self.contact is not None and self.contact.is_bot_paused
+        return is_paused and bool(self.outbox) and self.outbox[0].status is MessageStatus.QUEUED
+
+    def has_job_before_sends(self) -> bool:
+        """Whether a job comes before what waits to be sent; what was begun to be sent is decided first.
+
+        While the bot is silent, that is every job; else a pause and, where nothing can be sent, any control whose
+        turn it is.
+        """
+        if not self.jobs or not self.outbox or self.outbox[0].status is not MessageStatus.QUEUED:
+            return False
+        if self.is_muted:
+            return True
+        is_pausing = any(job.kind is JobKind.CONTROL and _is_pause(job) for job in self.jobs)
+        return self.overtaking_job() is not None and (self.is_stopped or is_pausing)
 
     def next_job(self) -> Job | None:
         """What to work on; None: the answer of a call."""

@@ -107,9 +107,13 @@ class JobWorker:
         """Give a lane to whoever has something to do for it. Thread-safe, quick."""
         if lane.is_lost:
             self._keeper.drop(lane, "lost")
-        elif lane.outbox:
+        elif lane.outbox and not lane.has_job_before_sends():
             self._outbox.submit(lane)
-        elif lane.answer is not None or (lane.overtaking_job() is not None and not self._stopping.is_set()):
+        elif lane.answer is not None:
+            self._run_soon(lane)
+        elif lane.outbox and self._stopping.is_set():
+            self._keeper.give_back(lane, "stopping")  # its next holder finds the messages and the job
+        elif lane.outbox or (lane.overtaking_job() is not None and not self._stopping.is_set()):
             self._run_soon(lane)
         elif lane.waits_for_call and self._stopping.is_set():
             self._keeper.give_back(lane, "stopping")  # its next holder makes the call

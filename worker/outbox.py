@@ -61,6 +61,8 @@ log = structlog.get_logger()
 
 # How often a stopped bot's lanes look whether it was reconnected (being reconnected wakes them at once).
 _STOPPED_SECONDS = 60.0
+# How often a lane whose messages are held looks whether the bot goes on (a resume wakes it at once).
+_PAUSED_SECONDS = 3600.0
 # Every process follows a new connection within this time.
 _RECONNECTED_SECONDS = 1.0
 # Waits shorter than this are sat out here; for longer ones the lane is handed back.
@@ -110,7 +112,7 @@ class Outbox:
 
     def submit(self, lane: HeldLane) -> None:
         """Send what the lane has to send. Quick: the work happens elsewhere. Thread-safe."""
-        if not lane.outbox or lane.is_lost:
+        if not lane.outbox or lane.is_lost or lane.has_job_before_sends():
             self._done(lane)
             return
         lane.made_progress()
@@ -137,6 +139,9 @@ class Outbox:
     def _prepare(self, lane: HeldLane, message: OutboxMessage) -> None:
         """Check what can be checked, wait where that is due, then write down that we are about to send."""
         account, contact = lane.bot.account if lane.bot else None, lane.contact
+        if contact is not None and lane.is_muted:
+            self._park_muted(lane, contact)
+            return
         if account is None or contact is None or account.stopped_for is not None:
             self._keeper.park(lane, _STOPPED_SECONDS, ParkedFor.BOT_STOPPED)
             return
@@ -154,6 +159,15 @@ class Outbox:
             self._later.call(wait, lambda: self._begin(lane, message, account, contact))
         else:
             self._begin(lane, message, account, contact)
+
+    def _park_muted(self, lane: HeldLane, contact: Contact) -> None:
+        """Until the pause ends by itself, or a job comes: a resume, or something to record."""
+        seconds = _PAUSED_SECONDS
+        if lane.has_more:
+            seconds = 0.0
+        elif contact.paused_until is not None:
+            seconds = min(seconds, max(0.0, (contact.paused_until - self._clock.now()).total_seconds()))
+        self._keeper.park(lane, seconds, ParkedFor.BOT_PAUSED)
 
     def _pair_wait(self, lane: HeldLane, contact: Contact, now: datetime) -> float:
         pace = PairPace(contact.pace_level, contact.pace_at or now)
@@ -297,7 +311,9 @@ class Outbox:
                 log.warning("bot.stop_failed", bot=account.bot_id, error=type(error).__name__)
             if is_stopped:
                 log.error("bot.stopped", bot=account.bot_id, reason=reason)
-                self._keeper.park(lane, _STOPPED_SECONDS, ParkedFor.BOT_STOPPED)
+                # A control need not wait for long, only until this process knows.
+                seconds = _STOPPED_SECONDS if lane.overtaking_job() is None else _RECONNECTED_SECONDS
+                self._keeper.park(lane, seconds, ParkedFor.BOT_STOPPED)
             else:  # connected anew meanwhile: once more, as soon as this process knows
                 log.info("bot.reconnected", bot=account.bot_id)
                 self._keeper.park(lane, _RECONNECTED_SECONDS, ParkedFor.RETRY_SEND)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Response
@@ -17,6 +20,7 @@ from api.history.why_words import clock
 from api.schemas.sessions import SessionView
 from api.schemas.transcripts import TimelineEntryView
 from common.clock import utc_now
+from common.errors import AppError, ErrorCode
 from common.store.database import Document
 
 MOST_TURNS: Final = 500
@@ -30,7 +34,16 @@ _TONES: Final = {
     "Step": (82, 82, 91),
     "Call": (13, 116, 124),
 }
-_CUT: Final = "The rest is left out: a document holds the first {} entries."
+_CUT: Final = (
+    "The rest is left out: this document holds the first {} entries. Download the timeline as JSON for more."
+)
+_SHORTENED: Final = (
+    "Long texts in some scripts are cut off here. Download the timeline as JSON for all of them."
+)
+# Joining letters costs milliseconds a line, and while a document is printed, the whole process goes slowly.
+_PRINT_SECONDS: Final = 2.0
+_MOST_SHAPED: Final = 150  # characters
+_printing: Final = threading.BoundedSemaphore(1)
 
 
 def timeline_json(record: SessionRecord) -> Response:
@@ -56,7 +69,20 @@ def timeline_json(record: SessionRecord) -> Response:
 
 
 def timeline_pdf(record: SessionRecord) -> Response:
-    """The first MOST_PRINTED entries."""
+    """The first MOST_PRINTED entries. Raises AppError 429 while another one is printed."""
+    if not _printing.acquire(blocking=False):
+        raise AppError(
+            ErrorCode.TOO_MANY_STREAMS,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Another PDF is being written. Try again in a few seconds.",
+        )
+    try:
+        return _timeline_pdf(record)
+    finally:
+        _printing.release()
+
+
+def _timeline_pdf(record: SessionRecord) -> Response:
     entries: list[Document] = []
     cursor = None
     while len(entries) < MOST_PRINTED:
@@ -77,19 +103,26 @@ def _attachment(record: SessionRecord, content: bytes, media: str, extension: st
 
 
 def print_entries(session: Document, entries: list[Document], *, is_complete: bool) -> bytes:
-    """A PDF of these entries. Whatever customers wrote, it raises nothing."""
+    """A PDF of these entries, as far as there is time. Whatever customers wrote, it raises nothing."""
     fonts = find_fonts()
     pdf = _Timeline(fonts, f"Conversation {session['_id']}")
     pdf.head(session)
+    give_up_at = time.thread_time() + _PRINT_SECONDS
+    printed_entries = 0
     for entry in entries:
+        if time.thread_time() > give_up_at:
+            break
         kind, text = line_of(entry)
         pdf.add_line(clock(entry["at"]), kind, text)
+        printed_entries += 1
     if not entries:
         pdf.add_line(
             clock(session["createdAt"]), "Event", "The log of this conversation is not kept any more."
         )
-    if not is_complete:
-        pdf.add_line("", "Event", _CUT.format(len(entries)))
+    if pdf.has_shortened:
+        pdf.add_line("", "Event", _SHORTENED)
+    if not is_complete or printed_entries < len(entries):
+        pdf.add_line("", "Event", _CUT.format(printed_entries))
     printed = bytes(pdf.output())
     close_fonts(pdf)
     return printed
@@ -104,6 +137,7 @@ class _Timeline(FPDF):
         super().__init__(format="A4")
         self._fonts = fonts
         self._title = title
+        self.has_shortened = False
         self.set_auto_page_break(auto=True, margin=16)
         self.set_title(title)
         self.set_creation_date(utc_now())
@@ -138,7 +172,11 @@ class _Timeline(FPDF):
     def _write(self, width: float, text: str) -> None:
         drawn = self._fonts.drawable(text)
         if self._fonts.shapes:
-            self.set_text_shaping(self._fonts.needs_shaping(drawn))
+            is_shaped = self._fonts.needs_shaping(drawn)
+            self.set_text_shaping(is_shaped)
+            if is_shaped and len(drawn) > _MOST_SHAPED:
+                drawn = drawn[:_MOST_SHAPED] + "..."
+                self.has_shortened = True
         self.multi_cell(width, self._LINE, drawn, new_x=XPos.LMARGIN, new_y=YPos.NEXT, align="L")
 
     def footer(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from api.live.happenings import Place
 from common.model.control import CallMode
 from common.model.reply_window import is_window_open, window_expires_at
+from common.store.contact_records import is_paused
 from common.store.database import Document
 from common.store.live import Sight
 
@@ -29,7 +30,6 @@ def test_state(conversation: Document, sight: Sight, now: datetime) -> Document:
     offset = test.get("clockOffsetSeconds", 0.0)
     virtual_now = now + timedelta(seconds=offset)
     inbound_at = contact.get("lastInboundAt")
-    paused_until = contact.get("pausedUntil")
     return {
         "_id": conversation["_id"],
         "flowId": conversation["flowId"],
@@ -39,7 +39,7 @@ def test_state(conversation: Document, sight: Sight, now: datetime) -> Document:
         "calls": test.get("calls", CallMode.REAL.value),
         "breakpoints": test.get("breakpoints", []),
         "stepMode": test.get("stepMode", False),
-        "isBotPaused": contact.get("botPausedAt") is not None and not (paused_until and paused_until <= now),
+        "isBotPaused": is_paused(contact, now),
         "window": {
             "isOpen": is_window_open(inbound_at, virtual_now),
             "closesAt": window_expires_at(inbound_at) if inbound_at else None,

@@ -173,7 +173,7 @@ def _flow_answer(call: Call) -> Document:
         silent_since = utc_now() - _SILENT_AFTER
         amounts = figures.totals(of_version(call.bot_id, version["_id"]), span, in_detail=True)
         standing = figures.standing(call.bot_id, version["_id"], span, silent_since)
-    versions = [version_id] if version_id else list(call.store.overview.versions(flow_id))
+    versions = [version_id] if version_id else list(call.store.overview.deployed_versions(flow_id))
     totals = amounts if version_id else figures.totals(of_flow(call.bot_id, flow_id), span)
     return {
         "period": span,

@@ -25,9 +25,9 @@ from api.schemas.bots import (
 from common.errors import AppError, ErrorCode
 from common.flow.bot_files import bot_file, read_bot_file
 from common.flow.files import BadFile
-from common.model.bot_parts import BotParts
+from common.model.bot_parts import MOST_FLOWS, BotParts
 from common.model.retention import KeptDays, kept_days
-from common.store.bot_copies import NotMade
+from common.store.bot_copies import NotMade, TooLarge
 from common.store.bot_records import KEEPS_LIKE_THE_INSTALLATION
 from common.store.database import Document
 
@@ -103,9 +103,10 @@ def delete_bot(call: Call) -> None:
     Its number is free at once, and nothing is answered any more. Conversations, messages, logs, flows and figures
     are deleted in the background, also those of conversations that are under way.
     """
-    if not call.store.deletions.ask_for_bot(call.bot_id):
+    detail = {"name": call.bot["name"]}
+    entry = call.audit_entry("bot.deleted", target_type="bot", target_id=call.bot_id, detail=detail)
+    if not call.store.deletions.ask_for_bot(call.bot_id, entry):
         raise not_found("bot")
-    _audit(call, "bot.deleted", call.bot)
 
 
 @routes.post(
@@ -120,8 +121,9 @@ def duplicate_bot(call: Call) -> Document:
     """Copy a bot: its variables, settings and flows with their drafts.
 
     Not its number, its customers, its history, nor what is live: deploy the flows of the copy when they are ready.
+    409 `too_large` where it has too many flows, or too much in them, to be copied at once.
     """
-    parts = call.store.bot_copies.take_apart(call.bot)
+    parts = _taken_apart(call)
     end = " (copy)"
     name = call.body["name"] or parts.name[: NAME_MOST - len(end)] + end
     bot = _make(call, parts, name)
@@ -131,19 +133,21 @@ def duplicate_bot(call: Call) -> Document:
     return _shown_one(call, bot)
 
 
-@routes.get("/<bot_id>/export", access=Access.OWNER, answer=BotFileView)
+@routes.get(
+    "/<bot_id>/export", access=Access.OWNER, answer=BotFileView, refusals=(HTTPStatus.CONFLICT.value,)
+)
 def export_bot(call: Call) -> Response:
     """Export a bot as a file: variables with their values, settings, and flows with their drafts.
 
-    No secrets, customers or history. Without ids and times: what is imported from it exports to the same file again.
+    No customers, no history, and no keys of its connections to WhatsApp and OpenAI. But what somebody wrote into a bot
+    variable, or into a header of an API node, is in the file as it stands there, also where that is a secret: look
+    through it before you pass it on. Without ids and times: what is imported from it exports to the same file again.
+    409 `too_large` where it has too many flows, or too much in them, for one file.
     """
-    file = bot_file(call.store.bot_copies.take_apart(call.bot))
+    file = bot_file(_taken_apart(call))
     response = attachment(BotFileView().dump(file), f"bot-{call.bot['name']}")
     if len(response.get_data()) > MOST_FILE_BYTES:
-        raise conflict(
-            ErrorCode.TOO_LARGE,
-            f"As a file this bot would have more than {MOST_FILE_BYTES // 1024**2} MiB. Export its flows one by one.",
-        )
+        raise _too_large()
     _audit(call, "bot.exported", call.bot)
     return response
 
@@ -169,6 +173,21 @@ def import_bot(call: Call) -> Document:
     bot = _make(call, parts, call.body["name"] or parts.name)
     _audit(call, "bot.imported", bot)
     return _shown_one(call, bot)
+
+
+def _taken_apart(call: Call) -> BotParts:
+    try:
+        return call.store.bot_copies.take_apart(call.bot, most_bytes=MOST_FILE_BYTES)
+    except TooLarge:
+        raise _too_large() from None
+
+
+def _too_large() -> AppError:
+    return conflict(
+        ErrorCode.TOO_LARGE,
+        f"This bot has more than {MOST_FILE_BYTES // 1024**2} MiB in its flows, or more than {MOST_FLOWS} of them: too "
+        "much to copy or export at once. Export its flows one by one.",
+    )
 
 
 def _make(call: Call, parts: BotParts, name: str) -> Document:

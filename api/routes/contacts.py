@@ -17,6 +17,8 @@ from api.rest.call import Call, not_found
 from api.rest.routes import Routes
 from api.rest.schemas import page_of
 from api.schemas.contacts import ContactFileView, ContactsQuery, ContactView
+from common.clock import utc_now
+from common.store.contact_records import is_paused
 from common.store.database import Document
 from common.store.deletions import DeletionLost, settle_seconds
 from common.store.store import DatabaseError
@@ -61,8 +63,10 @@ def export_contact(call: Call) -> Response:
     sent and answered is in the log; keys and tokens in it are masked.
     """
     contact = _contact(call)
+    place = call.web.downloads.begin(call.user_id)
     call.audit("contact.exported", target_type="contact", target_id=contact["_id"])
-    return streamed_attachment(contact_file(call.store.contact_records, contact), f"contact-{contact['_id']}")
+    pieces = contact_file(call.store.contact_records, contact)
+    return streamed_attachment(pieces, f"contact-{contact['_id']}", place)
 
 
 @routes.delete("/<contact_id>", access=Access.OWNER, other_statuses=(HTTPStatus.ACCEPTED,))
@@ -76,7 +80,8 @@ def delete_contact(call: Call) -> Response:
     contact = _contact(call)
     tombstone_id = call.store.deletions.ask_for_contact(contact)
     call.audit("contact.deleted", target_type="contact", target_id=contact["_id"])
-    is_done = _is_done_soon(call, tombstone_id)
+    with call.web.patience.may_wait() as may_wait:
+        is_done = may_wait and _is_done_soon(call, tombstone_id)
     return Response(status=HTTPStatus.NO_CONTENT if is_done else HTTPStatus.ACCEPTED)
 
 
@@ -106,9 +111,11 @@ def _contact(call: Call) -> Document:
 
 
 def _shown(contact: Document) -> Document:
+    is_bot_paused = is_paused(contact, utc_now())
     return {
         **contact,
         "profileName": contact.get("profileName") or "",
         "messageSeq": contact.get("messageSeq", 0),
-        "isBotPaused": contact.get("botPausedAt") is not None,
+        "isBotPaused": is_bot_paused,
+        **({} if is_bot_paused else {"botPausedAt": None, "pausedUntil": None}),
     }

@@ -84,18 +84,10 @@ def deploy_flow(call: Call) -> Document:
     if known is not None:
         return known
     live_before = _live_before(call, call.store.deployments.live(flow["_id"]))
-    for is_last in (*[False] * (_TRIES - 1), True):
-        revision = call.store.bots.revisions([call.bot_id]).get(call.bot_id)
-        flow, draft = flow_of(call), draft_of(call)
-        if draft["revision"] != call.body["revision"]:
-            raise draft_moved(call, draft)
-        candidate = draft_candidate(call, flow, draft)
-        try:
-            return _go_live(call, candidate, "flow.deployed", live_before, config_revision=revision)
-        except DeployRefused as refusal:
-            if is_last or refusal.why is not Why.CONFIG_MOVED:
-                raise refused(call, refusal) from None
-    raise AssertionError
+    try:
+        return _deploy_draft(call, live_before, tries=_TRIES)
+    except DeployRefused as refusal:
+        raise refused(call, refusal) from None
 
 
 @routes.post(
@@ -198,6 +190,21 @@ def _made_before(call: Call, flow: Document) -> Document | None:
     return _answer(call, version, candidate, _numbers(call, candidate))
 
 
+def _deploy_draft(call: Call, live_before: str | None, *, tries: int) -> Document:
+    """Check the draft and put it live; anew if what it was checked against changed meanwhile. Raises DeployRefused."""
+    revision = call.store.bots.revisions([call.bot_id]).get(call.bot_id)  # before anything is looked at
+    flow, draft = flow_of(call), draft_of(call)
+    if draft["revision"] != call.body["revision"]:
+        raise draft_moved(call, draft)
+    candidate = draft_candidate(call, flow, draft)
+    try:
+        return _go_live(call, candidate, "flow.deployed", live_before, config_revision=revision)
+    except DeployRefused as refusal:
+        if tries == 1 or refusal.why is not Why.CONFIG_MOVED:
+            raise
+    return _deploy_draft(call, live_before, tries=tries - 1)
+
+
 def _go_live(
     call: Call, candidate: Candidate, action: str, live_before: str | None, config_revision: int | None = None
 ) -> Document:
@@ -229,11 +236,13 @@ def _numbers(call: Call, candidate: Candidate) -> Document:
 
 
 def _answer(call: Call, version: Document, candidate: Candidate, numbers: Document) -> Document:
+    verdict = candidate.validation.to_json()
     return {
         "version": _shown(call, version),
         "replacedVersionId": version["replaces"],
         **numbers,
-        "issues": candidate.validation.to_json()["issues"],
+        "issues": verdict["issues"],
+        "moreIssues": verdict["moreIssues"],
     }
 
 

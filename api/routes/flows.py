@@ -13,16 +13,19 @@ from api.rest.routes import Routes
 from api.rest.schemas import page_of
 from api.schemas.flows import FlowChange, FlowCopy, FlowDeletion, FlowsQuery, FlowView, NewFlow
 from common.errors import AppError, ErrorCode
-from common.flow.shape import shape_problems
+from common.flow.shape import Problems, shape_problems, size_problems
+from common.model.bot_parts import MOST_FLOWS
+from common.model.flow_settings import Trigger
 from common.store.database import Document
 from common.store.flow_drafts import NoSuchFlow, StaleRevision
-from common.store.flows import FlowInUse, NameTaken
+from common.store.flows import FlowInUse, NameTaken, TooManyFlows
 from common.store.paging import Page
 
 routes = Routes(
     "flows", "/api/bots/<bot_id>/flows", "Flows of a bot: list, create, rename, duplicate, delete."
 )
 
+_NAMES_TRIED: Final = 5
 _IN_USE: Final = (
     "Customers would notice: new conversations begin with this flow, or other flows hand over to it. "
     "Choose others for that first, or delete it with force."
@@ -108,8 +111,8 @@ def duplicate_flow(call: Call) -> Document:
     The copy has the draft and what follows its end; the triggers stay with the original, and the copy is not live.
     """
     flow, draft = flow_of(call), draft_of(call)
-    name = call.body["name"] or call.store.flows.free_name(call.bot_id, flow["name"])
-    return new_flow(call, name, flow.get("description") or "", draft["flowData"], flow.get("settings"))
+    about, settings = flow.get("description") or "", flow.get("settings")
+    return new_flow(call, call.body["name"], about, draft["flowData"], settings, like=flow["name"])
 
 
 @routes.delete("/<flow_id>", access=Access.OWNER, query=FlowDeletion)
@@ -120,8 +123,9 @@ def delete_flow(call: Call) -> None:
     conversations are closed: what the customer writes next begins a new one.
     """
     flow_id, is_forced = call.path["flow_id"], call.query["force"]
+    entry = call.audit_entry("flow.deleted", target_type="flow", target_id=flow_id)
     try:
-        deleted = call.store.flows.delete(call.bot_id, flow_id, is_forced=is_forced)
+        call.store.flows.delete(call.bot_id, flow_id, is_forced=is_forced, audit_entry=entry)
     except NoSuchFlow:
         # Perhaps an earlier request broke off in the middle: then this one finishes it.
         if not _clear_up(call, flow_id):
@@ -130,40 +134,61 @@ def delete_flow(call: Call) -> None:
     except FlowInUse as use:
         fields = {"isDefault": use.is_default, "fallbackOf": use.fallback_of}
         raise conflict(ErrorCode.FLOW_IN_USE, _IN_USE, fields) from None
-    detail = {"name": deleted.flow["name"], "wasLive": deleted.was_live}
-    call.audit("flow.deleted", target_type="flow", target_id=flow_id, detail=detail)
     _clear_up(call, flow_id)
 
 
-def _clear_up(call: Call, flow_id: str) -> int:
-    """End what a deleted flow of the bot leaves behind; how many conversations that were."""
+def _clear_up(call: Call, flow_id: str) -> bool:
+    """End what a deleted flow of the bot leaves behind; False where there was nothing."""
     closed = close_conversations(call, flow_id)
-    call.store.flows.forget_history(call.bot_id, flow_id)
-    return closed
+    forgotten = call.store.flows.forget_history(call.bot_id, flow_id)
+    return closed > 0 or forgotten > 0
 
 
 def new_flow(
-    call: Call, name: str, description: str, flow_data: Any, settings: Document | None = None
+    call: Call,
+    name: str | None,
+    description: str,
+    flow_data: Any,
+    settings: Document | None = None,
+    *,
+    like: str = "",
+    triggers: tuple[Trigger, ...] = (),
 ) -> Document:
-    """Create a flow and show it. Raises AppError 409 where the name is taken."""
-    try:
-        flow = call.store.flows.create(
-            call.bot_id,
-            name,
-            flow_id=call.new_id,
-            by=call.user_id,
-            description=description,
-            flow_data=flow_data,
-            settings=settings,
-        )
-    except NameTaken:
-        raise _name_taken() from None
-    return show_flows(call, [flow])[0]
+    """Create a flow and show it; without a name it gets a free one like that. Raises AppError 409."""
+    flows, tries = call.store.flows, 1 if name else _NAMES_TRIED
+    for _ in range(tries):
+        try:
+            flow = flows.create(
+                call.bot_id,
+                name or flows.free_name(call.bot_id, like),
+                flow_id=call.new_id,
+                by=call.user_id,
+                description=description,
+                flow_data=flow_data,
+                settings=settings,
+                triggers=triggers,
+            )
+        except NameTaken:
+            continue  # somebody was quicker
+        except TooManyFlows:
+            raise conflict(
+                ErrorCode.CONFLICT, f"A bot has {MOST_FLOWS} flows at most. Delete one that you do not need."
+            ) from None
+        return show_flows(call, [flow])[0]
+    raise _name_taken()
 
 
 def check_shape(flow_data: Any, place: str = "flowData") -> None:
     """Refuse what cannot be kept as a flow. Raises AppError 422."""
-    problems = shape_problems(flow_data)
+    _refuse(shape_problems(flow_data), place)
+
+
+def check_size(flow_data: Any, place: str = "flowData") -> None:
+    """Refuse more than can be kept as a flow, whatever its shape. Raises AppError 422."""
+    _refuse(size_problems(flow_data), place)
+
+
+def _refuse(problems: Problems, place: str) -> None:
     if problems:
         raise invalid({f"{place}.{inner}" if inner else place: why for inner, why in problems.items()})
 

@@ -209,7 +209,7 @@ def set_session_variable(call: Call) -> tuple[Document, int]:
     409 for a real customer's conversation, and for a value that the variable cannot take.
     """
     arguments = {"name": call.path["name"], "value": call.body["value"], "type": call.body["type"]}
-    return _controlled(call, ControlAction.SET_VARIABLE, arguments)
+    return _controlled(call, ControlAction.SET_VARIABLE, {**arguments, "sessionId": call.path["session_id"]})
 
 
 @routes.delete(
@@ -221,7 +221,8 @@ def set_session_variable(call: Call) -> tuple[Document, int]:
 )
 def delete_session_variable(call: Call) -> tuple[Document, int]:
     """Delete a variable of a test."""
-    return _controlled(call, ControlAction.DELETE_VARIABLE, {"name": call.path["name"]})
+    arguments = {"name": call.path["name"], "sessionId": call.path["session_id"]}
+    return _controlled(call, ControlAction.DELETE_VARIABLE, arguments)
 
 
 @routes.post(

@@ -64,6 +64,7 @@ def send_test_message(call: Call) -> Document:
     conversation = call.store.test_conversations.open(
         Opening(bot["_id"], call.user_id, body["flow_id"], body["phone_number"]), body["name"]
     )
+    call.store.test_versions.use_of(conversation["_id"])
     job = message_job_of_tester(
         _where(conversation),
         _element(body),
@@ -211,6 +212,7 @@ def delete_test_variable(call: Call) -> tuple[Document, HTTPStatus]:
 
 def _do(call: Call, action: ControlAction, arguments: dict[str, Any]) -> tuple[Document, HTTPStatus]:
     conversation = _conversation(call)
+    call.store.test_versions.use_of(conversation["_id"])
     done = control(call, _where(conversation), Control(action, call.user_id, "", arguments))
     return {"control": done.as_document(), "conversation": _state(call, conversation)}, done.status
 

@@ -128,7 +128,7 @@ class BotView(View):
 
 
 class BotFileView(View):
-    """A bot as a file: its variables and flows with their drafts. No secrets, no customers, no history."""
+    """A bot as a file: its variables and flows with their drafts. No keys of its connections, no customers, no history."""
 
     format = fields.String()
     format_version = fields.Integer()

@@ -175,6 +175,7 @@ class DeployedView(View):
         fields.Nested(IssueView),
         metadata={"description": "Nothing that stands in the way, but worth a look."},
     )
+    more_issues = fields.Integer(metadata={"description": "How many there are beyond `issues`."})
 
 
 class UndeployedView(View):

@@ -30,3 +30,5 @@ class FlowFileView(View):
     name = fields.String()
     description = fields.String()
     flow = JsonObject()
+    settings = JsonObject(metadata={"description": "What follows the flow's end; never another flow."})
+    triggers = fields.List(fields.Dict())

@@ -6,7 +6,7 @@ from marshmallow import fields, validate
 
 from api.rest.schemas import Body, Id, View
 from api.schemas.flows import FlowJson
-from common.flow.validation.verdict import CheckState
+from common.flow.validation.verdict import MOST_TOLD, CheckState
 from common.model.issues import Severity
 
 
@@ -49,5 +49,8 @@ class ValidationView(View):
     is_deployable = fields.Boolean()
     error_count = fields.Integer()
     warning_count = fields.Integer()
-    issues = fields.List(fields.Nested(IssueView))
+    issues = fields.List(
+        fields.Nested(IssueView), metadata={"description": f"The first {MOST_TOLD} at most."}
+    )
+    more_issues = fields.Integer(metadata={"description": "How many there are beyond `issues`."})
     checks = fields.List(fields.Nested(CheckView))

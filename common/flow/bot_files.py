@@ -1,5 +1,6 @@
-"""A whole bot as a file: its variables and flows with their settings, no secrets, no customers.
+"""A whole bot as a file: its variables and flows with their settings, no keys of its connections, no customers.
 
+What somebody wrote into a variable or a flow is in it, also where that is a secret.
 Without ids and times, so that what is imported is exported to the same file again.
 """
 
@@ -11,18 +12,17 @@ from typing import Any, Final
 from common.flow.bot_variables import name_problem, value_problem
 from common.flow.files import DESCRIPTION_MOST, NAME_MOST, BadFile, flow_file, read_flow_file
 from common.flow.shape import MOST_PROBLEMS, Problems
+from common.flow.trigger_files import read_triggers, triggers_in_file
 from common.flow.variables import MAX_SESSION_BYTES, json_size
-from common.model.bot_parts import BotParts, FlowPart, VariablePart
-from common.model.flow_settings import Match, RestartPolicy, Trigger
-from common.model.triggers import Claimed, collision, repeated
+from common.model.bot_parts import MOST_FLOWS, BotParts, FlowPart, VariablePart
+from common.model.flow_settings import RestartPolicy
+from common.model.names import is_one_line, one_line
+from common.model.triggers import Claimed, collision
 from common.model.values import VariableType
 
 FORMAT: Final = "whatsapp-flow-builder/bot"
 FORMAT_VERSION: Final = 1
-MOST_FLOWS: Final = 200
 MOST_VARIABLES: Final = 500
-MOST_TRIGGERS: Final = 20
-TRIGGER_MOST: Final = 100
 VARIABLE_DESCRIPTION_MOST: Final = 500
 MOST_DAYS: Final = 3650
 
@@ -33,7 +33,6 @@ _FIELDS: Final = {
     "variable": ("name", "type", "value", "description"),
     "flow": ("file", "settings", "triggers"),
     "flow.settings": ("restartPolicy", "fallbackFlow"),
-    "trigger": ("text", "match", "interrupts"),
 }
 
 
@@ -54,10 +53,7 @@ def bot_file(bot: BotParts) -> dict[str, Any]:
             {
                 "file": flow_file(flow.name, flow.description, flow.flow_data),
                 "settings": {"restartPolicy": flow.restart_policy.value, "fallbackFlow": flow.fallback},
-                "triggers": [
-                    {"text": trigger.text, "match": trigger.match.value, "interrupts": trigger.interrupts}
-                    for trigger in flow.triggers
-                ],
+                "triggers": triggers_in_file(flow.triggers),
             }
             for flow in bot.flows
         ],
@@ -95,11 +91,11 @@ class _Reader:
             for place, each in self._list(value.get("flows"), "flows", MOST_FLOWS)
             if (flow := self._flow(each, place)) is not None
         )
-        default = self._optional_text(value.get("defaultFlow"), "defaultFlow", NAME_MOST)
+        default = self._optional_name(value.get("defaultFlow"), "defaultFlow")
         if not self.problems:
             self._flows_together(flows, default)
         return BotParts(
-            name=self._text(value.get("name"), "name", NAME_MOST, is_required=True),
+            name=self._name(value.get("name")),
             description=self._text(value.get("description"), "description", DESCRIPTION_MOST),
             retention=self._retention(value.get("settings")),
             variables=self._variables(value.get("variables")),
@@ -164,28 +160,13 @@ class _Reader:
         policy = self._choice(
             settings.get("restartPolicy"), f"{place}.settings.restartPolicy", tuple(RestartPolicy.__members__)
         )
-        fallback = self._optional_text(
-            settings.get("fallbackFlow"), f"{place}.settings.fallbackFlow", NAME_MOST
-        )
-        triggers = [
-            self._trigger(each, at)
-            for at, each in self._list(given.get("triggers"), f"{place}.triggers", MOST_TRIGGERS)
-        ]
-        for index in repeated(triggers):
-            message = "This trigger says what an earlier one says, or nothing at all."
-            self._wrong(f"{place}.triggers[{index}].text", message)
+        fallback = self._optional_name(settings.get("fallbackFlow"), f"{place}.settings.fallbackFlow")
+        triggers, problems = read_triggers(given.get("triggers"))
+        for inner, why in problems.items():
+            self._wrong(f"{place}.triggers{inner}", why[0])
         return FlowPart(
-            file.name, file.description, file.flow_data, RestartPolicy(policy), fallback, tuple(triggers)
+            file.name, file.description, file.flow_data, RestartPolicy(policy), fallback, triggers
         )
-
-    def _trigger(self, value: object, place: str) -> Trigger:
-        given = self._object(value, place, _FIELDS["trigger"])
-        text = self._text(given.get("text"), f"{place}.text", TRIGGER_MOST, is_required=True)
-        match = self._choice(given.get("match"), f"{place}.match", tuple(Match.__members__))
-        interrupts = given.get("interrupts", False)
-        if not isinstance(interrupts, bool):
-            self._wrong(f"{place}.interrupts", "This must be true or false.")
-        return Trigger(text, Match(match), interrupts is True)
 
     def _flows_together(self, flows: tuple[FlowPart, ...], default: str | None) -> None:
         """Names are there once, what they refer to is there, and nobody goes round in circles."""
@@ -238,8 +219,15 @@ class _Reader:
             return ""
         return value
 
-    def _optional_text(self, value: object, place: str, most: int) -> str | None:
-        return None if value is None else self._text(value, place, most, is_required=True)
+    def _name(self, value: object) -> str:
+        text = self._text(value, "name", NAME_MOST, is_required=True)
+        if not is_one_line(text):
+            self._wrong("name", "A name is one line of text.")
+        return text.strip()
+
+    def _optional_name(self, value: object, place: str) -> str | None:
+        """The name of a flow, written as the flow's own name is read."""
+        return None if value is None else one_line(self._text(value, place, NAME_MOST, is_required=True))
 
     def _choice(self, value: object, place: str, choices: tuple[str, ...]) -> str:
         if isinstance(value, str) and value in choices:

@@ -33,7 +33,8 @@ PLACEHOLDER_ROOM = 200  # a short field's text may be longer while its placehold
 Compile = Callable[[str], Any]
 
 
-_SHORT = 500  # characters of a text that is kept compiled: a flow is read again after each change, most of it the same
+# Compiled texts are kept: a flow is read again after each change, most of it the same.
+_SHORT = 500  # characters
 
 
 def _compile(compile_text: Compile, source: str) -> Any:
@@ -41,6 +42,7 @@ def _compile(compile_text: Compile, source: str) -> Any:
 
 
 _compiled = lru_cache(maxsize=2048)(_compile)
+_compiled_long = lru_cache(maxsize=256)(_compile)  # fewer, for each takes more room
 
 
 class CompiledField(TextField):
@@ -59,7 +61,7 @@ class CompiledField(TextField):
         else:
             source = self.read_text(value)
         try:
-            return (_compiled if len(source) <= _SHORT else _compile)(self.compile_text, source)
+            return (_compiled if len(source) <= _SHORT else _compiled_long)(self.compile_text, source)
         except (TemplateError, ExpressionError, PatternError, JsonPathError) as wrong:
             raise self.refuse(self.code, f'"{self.label}": {wrong}') from wrong
 

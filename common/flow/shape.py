@@ -40,6 +40,21 @@ def shape_problems(data: object) -> Problems:
     return problems
 
 
+def size_problems(data: object) -> Problems:
+    """Why this is more than can be kept, by place as above; whatever else is wrong with it, it can be looked at."""
+    if not isinstance(data, Mapping):
+        return {}
+    too_large = _too_large(data)
+    if too_large is not None:
+        return {"": [too_large]}
+    lists = (("nodes", MOST_NODES, "nodes"), ("edges", MOST_EDGES, "connections"))
+    return {
+        name: [f"A flow has at most {most} {what}."]
+        for name, most, what in lists
+        if isinstance(rows := data.get(name), list) and len(rows) > most
+    }
+
+
 def _too_large(data: Mapping[str, Any]) -> str | None:
     if _is_deeper(data, MOST_LEVELS):
         return f"It is nested too deeply: {MOST_LEVELS} levels are allowed."

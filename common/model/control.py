@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from common.model.parking import ParkedFor
+
 MOST_SECONDS = 366 * 24 * 3600  # that a test's clock moves at a time …
 MOST_OFFSET_SECONDS = 10 * MOST_SECONDS  # … and altogether
 _MOST_REASON_CHARACTERS = 500
@@ -34,6 +36,16 @@ class ControlAction(StrEnum):
         """Whether a conversation with a real customer refuses it."""
         return self not in _FOR_ALL
 
+    @property
+    def unparks(self) -> tuple[ParkedFor, ...]:
+        """The reasons for which a lane may be parked and do this at once all the same, without sending anything.
+
+        Only a pause cuts a back-off short: what would be sent again is held from then on.
+        """
+        if self is ControlAction.PAUSE:
+            return (ParkedFor.BOT_STOPPED, ParkedFor.RETRY_SEND)
+        return (ParkedFor.BOT_STOPPED,)
+
 
 _FOR_ALL = frozenset({ControlAction.CLOSE, ControlAction.RESET, ControlAction.PAUSE, ControlAction.RESUME})
 
@@ -58,7 +70,8 @@ class Control:
     """`by` is the user's id; `arguments` is JSON, by action:
 
     CLOSE, RESET: sessionId (optional: only that session) · PAUSE: until (ISO 8601, optional) ·
-    ADVANCE_CLOCK: seconds, or toNextTimer · SET_VARIABLE: name, value, type (optional) · DELETE_VARIABLE: name ·
+    ADVANCE_CLOCK: seconds, or toNextTimer · SET_VARIABLE: name, value, type and sessionId (optional) ·
+    DELETE_VARIABLE: name, sessionId (optional) ·
     SET_BREAKPOINTS: nodeIds, stepMode · SET_CALLS: calls.
     """
 

@@ -8,7 +8,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from common.ids import derived_ulid
-from common.model.bot_parts import BotParts, FlowPart, VariablePart
+from common.model.bot_parts import MOST_FLOWS, BotParts, FlowPart, VariablePart
 from common.model.flow_content import content_of
 from common.model.flow_settings import FlowSettings, RestartPolicy
 from common.model.values import VariableType
@@ -28,6 +28,10 @@ class NotMade(Exception):  # noqa: N818 - what became of it
     """It took so long that the parts were taken for a failed attempt's."""
 
 
+class TooLarge(Exception):  # noqa: N818 - what the bot is
+    """Its flows are too many, or too much together, to be taken apart at once."""
+
+
 class BotCopies:
     """Several collections, one bot."""
 
@@ -40,9 +44,14 @@ class BotCopies:
         self._variables = variables
         self._deletions = deletions
 
-    def take_apart(self, bot: Document) -> BotParts:
-        """What makes this bot: of each flow its draft, or what is live where it has none."""
+    def take_apart(self, bot: Document, *, most_bytes: int) -> BotParts:
+        """What makes this bot: of each flow its draft, or what is live where it has none. Raises TooLarge.
+
+        All of it is in memory at once: it is measured first.
+        """
         bot_id = bot["_id"]
+        if self._size(bot_id) > most_bytes:
+            raise TooLarge(bot_id)
         flows = sorted(self._flows.of_bot(bot_id), key=lambda flow: flow["name"])
         names = {flow["_id"]: flow["name"] for flow in flows}
         return BotParts(
@@ -86,6 +95,26 @@ class BotCopies:
 
         in_transaction(self._db, show, most_seconds=_MOST_SECONDS)
         return bot
+
+    def _size(self, bot_id: str) -> int:
+        """How many bytes its flows have together, none of them loaded. Raises TooLarge where they are too many."""
+        found = self._db["flows"].find({"botId": bot_id}, {"draft.bytes": 1}).limit(MOST_FLOWS + 1)
+        sizes = {flow["_id"]: (flow.get("draft") or {}).get("bytes") for flow in found}
+        if len(sizes) > MOST_FLOWS:
+            raise TooLarge(bot_id)
+        unknown = [flow_id for flow_id, size in sizes.items() if size is None]
+        known: int = sum(size for size in sizes.values() if size is not None)
+        if not unknown:
+            return known
+        drafts = self._measured("flow_drafts", {"_id": {"$in": unknown}, "botId": bot_id}, "$_id")
+        live = {"flowId": {"$in": [one for one in unknown if one not in drafts]}, "isProduction": True}
+        versions = self._measured("flow_versions", live, "$flowId")
+        return known + sum(drafts.values()) + sum(versions.values())
+
+    def _measured(self, collection: str, query: Document, flow_id: str) -> dict[str, int]:
+        size = {"_id": flow_id, "bytes": {"$bsonSize": {"$ifNull": ["$flowData", {}]}}}
+        found = self._db[collection].aggregate([{"$match": query}, {"$project": size}])
+        return {each["_id"]: each["bytes"] for each in found}
 
     def _flow_part(self, flow: Document, names: dict[str, str]) -> FlowPart:
         bot_id, flow_id = flow["botId"], flow["_id"]

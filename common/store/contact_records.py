@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from common.clock import utc_now
 from common.model.text_matching import folded
 from common.store.database import Document
 from common.store.paging import Page, read_page
@@ -39,10 +41,10 @@ class ContactRecords:
         query: Document = {"botId": bot_id, "isTest": {"$ne": True}}
         sort, is_descending = "createdAt", True
         if is_paused is True:
-            query["botPausedAt"] = {"$type": "date"}
+            query |= {"botPausedAt": {"$type": "date"}, **_goes_on(utc_now())}
             sort = "botPausedAt"
         elif is_paused is False:
-            query["botPausedAt"] = None
+            query["$nor"] = [{"botPausedAt": {"$type": "date"}, **_goes_on(utc_now())}]
         if name:
             query["nameFolded"] = _begins_with(folded(name))
             sort, is_descending = ("nameFolded", False) if is_paused is not True else (sort, is_descending)
@@ -70,6 +72,17 @@ class ContactRecords:
     def steps(self, session_id: str) -> Iterator[Document]:
         """All that ran in a conversation, in order."""
         yield from _all(self._db["execution_logs"], {"sessionId": session_id}, "turn", "place")
+
+
+def is_paused(contact: Document, now: datetime) -> bool:
+    """Whether a person has taken a contact (as stored) over. A pause that has run out stays stored until a turn."""
+    until = contact.get("pausedUntil")
+    return contact.get("botPausedAt") is not None and (until is None or until > now)
+
+
+def _goes_on(now: datetime) -> Document:
+    """Of pauses: those that have not run out, as `is_paused` says it."""
+    return {"$or": [{"pausedUntil": None}, {"pausedUntil": {"$gt": now}}]}
 
 
 def _all(

@@ -63,10 +63,16 @@ class CounterFolds:
 
     def fold(self, now: datetime) -> int:
         """Fold the oldest finished spans; returns how many documents went. Several may try at once."""
+        return self._fold({"at": {"$lte": now - SPAN - _MARGIN}})
+
+    def fold_bot(self, bot_id: str) -> int:
+        """Fold some of a deleted bot's spans, whether finished or not; returns how many documents went."""
+        return self._fold({"botId": bot_id})
+
+    def _fold(self, query: Document) -> int:
         folded = [0]
 
         def write(tx: ClientSession) -> None:
-            query = {"at": {"$lte": now - SPAN - _MARGIN}}
             spans = list(self._database["counters"].find(query, session=tx).sort("at", 1).limit(MOST_SPANS))
             folded[0] = len(spans)
             if spans:
@@ -77,15 +83,30 @@ class CounterFolds:
         in_transaction(self._database, write, most_seconds=_MOST_SECONDS)
         return folded[0]
 
+    def _owners(self, bot_ids: set[str], tx: ClientSession) -> dict[str, str]:
+        bots = self._database["bots"].find({"_id": {"$in": list(bot_ids)}}, {"userId": 1}, session=tx)
+        return {bot["_id"]: bot["userId"] for bot in bots}
+
+    def _former_owners(self, bot_ids: set[str], tx: ClientSession) -> dict[str, str]:
+        """Of bots that are gone, whose they were, as long as their tombstones stand."""
+        query = {"_id": {"$in": [tombstone_of(bot_id) for bot_id in bot_ids]}, "userId": {"$gt": ""}}
+        found = self._database["deletions"].find(query, {"botId": 1, "userId": 1}, session=tx)
+        return {tombstone["botId"]: tombstone["userId"] for tombstone in found}
+
     def _add(self, spans: list[Document], tx: ClientSession) -> None:
-        bot_ids = list({span["botId"] for span in spans})
-        bots = self._database["bots"].find({"_id": {"$in": bot_ids}}, {"userId": 1}, session=tx)
-        owners = {bot["_id"]: bot["userId"] for bot in bots}
+        bot_ids = {span["botId"] for span in spans}
+        owners = self._owners(bot_ids, tx)
+        gone = bot_ids - owners.keys()
+        former = self._former_owners(gone, tx) if gone else {}
         for length, collection in _COLLECTIONS.items():
             merged: dict[tuple[Scope, datetime], Amounts] = {}
             for span in spans:
                 at = floor_to(span["at"], length)
-                for scope, amounts in shares(span, owners.get(span["botId"])):
+                bot = span["botId"]
+                all_shares = (
+                    shares_of_gone(span, former.get(bot)) if bot in gone else shares(span, owners[bot])
+                )
+                for scope, amounts in all_shares:
                     add(merged.setdefault((scope, at), {}), amounts)
             self._bound(collection, merged, tx)
             writes = [_increment(scope, at, amounts) for (scope, at), amounts in merged.items()]
@@ -104,14 +125,29 @@ class CounterFolds:
             merged[key] = _bounded(merged[key], known.get(name, set()))
 
 
-def shares(span: Document, user_id: str | None) -> Iterator[tuple[Scope, Amounts]]:
-    """Whose figures a span adds to. Of a bot that is gone (no user), only the platform's."""
+def tombstone_of(bot_id: str) -> str:
+    """The key of what stands for a bot that is gone, in `deletions`."""
+    return f"bot:{bot_id}"
+
+
+def shares_of_gone(span: Document, user_id: str | None) -> Iterator[tuple[Scope, Amounts]]:
+    """Whose figures a span adds to when its bot is gone: the platform's, and whose it was, where that is known."""
+    totals = _totals(flatten(span))
+    yield PLATFORM, totals
+    if user_id is not None:
+        yield user_scope(user_id), totals
+
+
+def _totals(amounts: Amounts) -> Amounts:
+    return {path: amount for path, amount in amounts.items() if not path.startswith("nodes.")}
+
+
+def shares(span: Document, user_id: str) -> Iterator[tuple[Scope, Amounts]]:
+    """Whose figures a span adds to."""
     amounts = flatten(span)
-    totals = {path: amount for path, amount in amounts.items() if not path.startswith("nodes.")}
+    totals = _totals(amounts)
     bot_id, flow_id, version_id = span["botId"], span["flowId"], span["versionId"]
     yield PLATFORM, totals
-    if user_id is None:
-        return
     yield user_scope(user_id), totals | (_by_flow(flow_id, totals) if flow_id else {})
     yield bot_scope(bot_id), totals
     if flow_id:

@@ -19,6 +19,8 @@ from pymongo.database import Database
 
 from common.ids import new_ulid
 from common.model.contacts import Channel, contact_id_for, lane_for
+from common.store.audit import Audit
+from common.store.counter_folds import tombstone_of
 from common.store.database import Document
 from common.store.erasure import Erasure
 from common.store.lanes import Lanes, after
@@ -37,7 +39,6 @@ class Tombstone:
     tombstone_id: str
     claim: str
     bot_id: str
-    requested_at: datetime
     seq: Any
     is_settled: bool = False
     numbers: tuple[str, ...] = ()
@@ -56,21 +57,29 @@ class Deletions:
     def __init__(self, database: Database[Document], lanes: Lanes) -> None:
         self._db = database
         self._deletions = database["deletions"]
+        self._audit = Audit(database)
         self._lanes = lanes
         self._erasure = Erasure(database)
 
     # Asking for it
 
-    def ask_for_bot(self, bot_id: str) -> bool:
-        """The bot is gone, with its number free for another one; False where it was already."""
+    def ask_for_bot(self, bot_id: str, audit_entry: Document | None = None) -> bool:
+        """The bot is gone, with its number free for another one; False where it was already.
+
+        The entry is written with it or not at all.
+        """
         is_there: list[bool] = []
 
         def write(tx: ClientSession) -> None:
-            is_there[:] = [self._db["bots"].delete_one({"_id": bot_id}, session=tx).deleted_count == 1]
-            if is_there[0]:
+            bot = self._db["bots"].find_one_and_delete({"_id": bot_id}, {"userId": 1}, session=tx)
+            is_there[:] = [bot is not None]
+            if bot is not None:
                 account = self._db["whatsapp_accounts"].find_one_and_delete({"botId": bot_id}, session=tx)
                 numbers = [account["phoneNumberId"]] if account else []
-                self._set(_bot(bot_id), {"botId": bot_id, "numbers": numbers}, tx)
+                fields = {"botId": bot_id, "userId": bot.get("userId"), "numbers": numbers}
+                self._set(tombstone_of(bot_id), fields, tx)
+                if audit_entry is not None:
+                    self._audit.record(audit_entry, session=tx)
 
         in_transaction(self._db, write, most_seconds=_MARKING_SECONDS)
         return is_there[0]
@@ -80,19 +89,22 @@ class Deletions:
         kept = {"numbers": [], "isSettled": True, "requestedAt": "$$NOW", "dueAt": "$$NOW"}
         fields = {name: {"$ifNull": [f"${name}", value]} for name, value in kept.items()}
         update = [{"$set": {"botId": {"$literal": bot_id}, "isReminded": True, **fields}}]
-        self._deletions.update_one({"_id": _bot(bot_id)}, update, upsert=True)
+        self._deletions.update_one({"_id": tombstone_of(bot_id)}, update, upsert=True)
 
     def begin_making(self, bot_id: str) -> None:
         """A bot is being made part by part; if it is never there, its parts go."""
         fields = {"botId": bot_id, "numbers": [], "isSettled": True, "requestedAt": "$$NOW"}
         update = [{"$set": {**fields, "dueAt": after(_MAKING_SECONDS)}}]
-        self._deletions.update_one({"_id": _bot(bot_id)}, update, upsert=True)
+        self._deletions.update_one({"_id": tombstone_of(bot_id)}, update, upsert=True)
         for _ in self._erasure.configuration(bot_id):
             pass
 
     def made(self, bot_id: str, tx: ClientSession) -> bool:
         """It is there now, in this transaction; False where the parts may be gone."""
-        return self._deletions.delete_one({"_id": _bot(bot_id), "claim": None}, session=tx).deleted_count == 1
+        return (
+            self._deletions.delete_one({"_id": tombstone_of(bot_id), "claim": None}, session=tx).deleted_count
+            == 1
+        )
 
     def ask_for_contact(self, contact: Document) -> str:
         """All that is kept of this contact (as stored) shall go; returns the tombstone's id."""
@@ -115,6 +127,7 @@ class Deletions:
             {"_id": tombstone_id},
             {
                 "$set": {**fields, "isSettled": False, "claim": None},
+                "$unset": {"seizedAt": ""},
                 "$currentDate": {"requestedAt": True, "dueAt": True, "seq": {"$type": "timestamp"}},
             },
             upsert=True,
@@ -163,9 +176,10 @@ class Deletions:
 
     def _work_on_contact(self, tombstone: Tombstone, lease_seconds: float) -> Iterator[int]:
         leases = self._lanes.seize(tombstone.lanes, tombstone.tombstone_id, lease_seconds)
-        before: Document = {"seq": tombstone.seq}
+        seized_at = self._seized_at(tombstone)
+        before: Document = {"seq": tombstone.seq, "lanesAt": seized_at}
         if not tombstone.is_test:
-            before["at"] = tombstone.requested_at
+            before["at"] = seized_at
         for gone in self._erasure.contact(
             tombstone.bot_id, tombstone.contact_id or "", lanes=tombstone.lanes, before=before
         ):
@@ -177,6 +191,18 @@ class Deletions:
         # Those that were woken meanwhile are still there: a new message waits.
         self._lanes.release(leases, has_more=frozenset(tombstone.lanes))
 
+    def _seized_at(self, tombstone: Tombstone) -> datetime:
+        """When the lanes were first taken: what was committed until then goes, what begins afterwards stays."""
+        found = self._deletions.find_one_and_update(
+            _ours(tombstone),
+            [{"$set": {"seizedAt": {"$ifNull": ["$seizedAt", "$$NOW"]}}}],
+            return_document=ReturnDocument.AFTER,
+        )
+        if found is None:
+            raise DeletionLost(tombstone.tombstone_id)
+        seized_at: datetime = found["seizedAt"]
+        return seized_at
+
     def _renew(self, tombstone: Tombstone, lease_seconds: float) -> None:
         update = [{"$set": {"dueAt": after(lease_seconds)}}]
         if self._deletions.update_one(_ours(tombstone), update).matched_count != 1:
@@ -186,10 +212,6 @@ class Deletions:
         done = self._deletions.delete_one({**_ours(tombstone), "isReminded": False}).deleted_count
         if not done:  # something turned up behind our back: once more
             self.let_go(tombstone)
-
-
-def _bot(bot_id: str) -> str:
-    return f"bot:{bot_id}"
 
 
 def _contact(contact_id: str) -> str:
@@ -205,7 +227,6 @@ def _tombstone(document: Document) -> Tombstone:
         tombstone_id=document["_id"],
         claim=document["claim"],
         bot_id=document["botId"],
-        requested_at=document["requestedAt"],
         seq=document.get("seq"),
         is_settled=document["isSettled"],
         numbers=tuple(document.get("numbers", ())),

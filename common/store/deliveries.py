@@ -104,7 +104,10 @@ class Deliveries:
         while missed := [
             each["_id"] for each in self._messages.find(query, {"_id": 1}).limit(_MOST_MESSAGES)
         ]:
-            swept += self._count({"_id": {"$in": missed}})
+            counted = self._count({"_id": {"$in": missed}})
+            if not counted:
+                break  # they look missed to the database and not to us: it would find them again, without end
+            swept += counted
         return swept
 
     def sweep_due(self, now: datetime) -> int:

@@ -40,7 +40,7 @@ class Why(StrEnum):
     LOCKED = "LOCKED"
     DRAFT_MOVED = "DRAFT_MOVED"  # it is not at the revision that was checked
     LIVE_MOVED = "LIVE_MOVED"  # another version went live meanwhile
-    CONFIG_MOVED = "CONFIG_MOVED"  # what the flow was checked against is not the same any more: check it again
+    CONFIG_MOVED = "CONFIG_MOVED"  # something that the draft was checked against changed
     ALREADY_LIVE = "ALREADY_LIVE"  # the live version is this very revision of the draft
     NOT_LIVE = "NOT_LIVE"
     IS_DEFAULT = "IS_DEFAULT"  # and other flows of the bot are live

@@ -16,6 +16,7 @@ from pymongo.database import Database
 from common.crashpoint import crashpoint
 from common.model.contacts import Channel, is_status_lane, lane_for, status_lane_prefix
 from common.model.outbox import STATUS_BY_NAME
+from common.store.counter_folds import CounterFolds
 from common.store.database import Document
 
 _BATCH: Final = 500
@@ -30,7 +31,6 @@ OF_A_BOT: Final = (
     "whatsapp_accounts",
     "stand_ins",
     "test_conversations",
-    "counters",
 )
 _FIGURES: Final = ("counter_hours", "counter_days")
 _NOBODY_WAITS: Final = {"dueAt": {"$exists": False}}
@@ -41,6 +41,7 @@ class Erasure:
 
     def __init__(self, database: Database[Document]) -> None:
         self._db = database
+        self._folds = CounterFolds(database)
 
     def bot(self, bot_id: str, numbers: Sequence[str] = ()) -> Iterator[int]:
         """All that hangs on a bot, which is not there itself any more. `numbers` are its phone number ids."""
@@ -50,6 +51,8 @@ class Erasure:
         yield from self._flows(bot_id)
         for name in OF_A_BOT:
             yield from self.drain(name, {"botId": bot_id})
+        while folded := self._folds.fold_bot(bot_id):  # its owner and the platform keep what it counted
+            yield folded
         for name in _FIGURES:
             yield from self.drain(name, {"owner": bot_id})
         for number in numbers:
@@ -66,17 +69,20 @@ class Erasure:
     ) -> Iterator[int]:
         """All that is kept of one contact. The caller holds their lanes.
 
-        `before` bounds it: {"seq", "at"}: jobs accepted, and what was written, before the deletion was asked for.
-        In a test, which has a clock of its own, `at` is missing: then all of it goes.
+        `before` bounds it: {"seq", "lanesAt", "at"}: jobs accepted before the deletion was asked for, and what was written
+        before the lanes were taken. In a test, which has a clock of its own, `at` is missing: then all of it goes.
+        The contact stays where a conversation has begun since: its messages are numbered on.
         """
-        yield from self.drain(
-            "jobs", {"botId": bot_id, "lane": {"$in": list(lanes)}, "seq": {"$lt": before["seq"]}}
-        )
+        of_lanes = {"botId": bot_id, "lane": {"$in": list(lanes)}}
+        yield from self.drain("jobs", {**of_lanes, "seq": {"$lt": before["seq"]}})
+        yield from self.drain("jobs", {**of_lanes, "state": "DONE", "doneAt": {"$lte": before["lanesAt"]}})
         older = {"createdAt": {"$lte": before["at"]}} if "at" in before else {}
         yield from self._status_jobs({"contactId": contact_id, "botId": bot_id, **older})
         yield from self.sessions({"contactId": contact_id, "botId": bot_id, **older}, ends_lanes=False)
         yield from self.drain("messages", {"contactId": contact_id, "botId": bot_id, **older})
-        yield self._db["contacts"].delete_one({"_id": contact_id, "botId": bot_id, **older}).deleted_count
+        theirs = {"contactId": contact_id, "botId": bot_id}
+        if not any(self._db[name].find_one(theirs, {"_id": 1}) for name in ("sessions", "messages")):
+            yield self._db["contacts"].delete_one({"_id": contact_id, "botId": bot_id, **older}).deleted_count
 
     def sessions(self, query: Document, *, ends_lanes: bool = True) -> Iterator[int]:
         """These sessions, with their variables, their log and their messages."""

@@ -12,9 +12,13 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from common.clock import utc_now
+from common.model.bot_parts import MOST_FLOWS
 from common.model.flow_content import empty_flow, settings_of, stamped
+from common.model.flow_settings import Trigger
 from common.model.session import SessionStatus
 from common.model.text_matching import folded
+from common.model.triggers import Claimed, collision
+from common.store.audit import Audit
 from common.store.database import Document
 from common.store.flow_drafts import (
     SAVING_SECONDS,
@@ -25,6 +29,7 @@ from common.store.flow_drafts import (
     draft_figures,
     new_draft,
 )
+from common.store.flow_settings import trigger_document, triggers_of
 from common.store.paging import Page, read_page
 from common.store.transaction import in_transaction
 
@@ -41,6 +46,10 @@ _OPEN: Final = [status.value for status in SessionStatus if status.is_open]
 
 class NameTaken(Exception):  # noqa: N818 - what the name is
     """Another flow of the bot has this name."""
+
+
+class TooManyFlows(Exception):  # noqa: N818 - what the bot would have
+    """The bot has as many flows as a bot can have."""
 
 
 class FlowInUse(Exception):  # noqa: N818 - what the flow is
@@ -67,6 +76,7 @@ class Flows(FlowDrafts):
         super().__init__(database)
         self._bots = database["bots"]
         self._sessions = database["sessions"]
+        self._audit = Audit(database)
 
     def find(self, bot_id: str, flow_id: str) -> Document | None:
         """One flow of the bot."""
@@ -93,10 +103,12 @@ class Flows(FlowDrafts):
     def create(
         self, bot_id: str, name: str, *, flow_id: str, by: str, description: str = "",
         flow_data: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None,
+        triggers: Sequence[Trigger] = (),
     ) -> Document:  # fmt: skip
         """A new flow whose draft is this flow data, or a START node alone. Its history is empty.
 
-        Repeated with the same id it is the same flow. Raises NameTaken.
+        Of the triggers those that no other flow has. Repeated with the same id it is the same flow. Raises NameTaken
+        and TooManyFlows.
         """
         now = utc_now()
         data = stamped(
@@ -120,7 +132,13 @@ class Flows(FlowDrafts):
         }
 
         def write(tx: ClientSession) -> None:
+            # First: two that are made at once, or made while triggers are set, wait for each other.
+            self._bots.update_one({"_id": bot_id}, {"$inc": {"flowsMade": 1}}, session=tx)
+            if triggers:
+                flow["triggers"] = self._free_triggers(bot_id, triggers, tx)
             self._flows.insert_one(flow, session=tx)
+            if self._flows.count_documents({"botId": bot_id}, limit=MOST_FLOWS + 1, session=tx) > MOST_FLOWS:
+                raise TooManyFlows(bot_id)
             self._drafts.insert_one(draft, session=tx)
 
         try:
@@ -131,6 +149,13 @@ class Flows(FlowDrafts):
                 raise NameTaken(name) from None
             return known
         return flow
+
+    def _free_triggers(self, bot_id: str, triggers: Sequence[Trigger], tx: ClientSession) -> list[Document]:
+        others = [
+            Claimed(flow["_id"], flow["name"], triggers_of(flow))
+            for flow in self._flows.find({"botId": bot_id}, {"name": 1, "triggers": 1}, session=tx)
+        ]
+        return [trigger_document(each) for each in triggers if collision([each], others) is None]
 
     def free_name(self, bot_id: str, name: str) -> str:
         """The name, or the first of "name (2)", "name (3)" … that no flow of the bot has."""
@@ -202,8 +227,12 @@ class Flows(FlowDrafts):
             return False
         return True
 
-    def delete(self, bot_id: str, flow_id: str, *, is_forced: bool = False) -> Deleted:
+    def delete(
+        self, bot_id: str, flow_id: str, *, is_forced: bool = False, audit_entry: Document | None = None
+    ) -> Deleted:
         """Delete a flow and its draft; `forget_history` does the rest. Raises FlowInUse and NoSuchFlow.
+
+        The entry is written with the deletion or not at all, with the name of what was deleted.
 
         Versions that were deployed stay, no longer live: conversations that run on one can go on and their logs
         can be read. With `is_forced` also the bot's default flow goes, and one that others hand over to.
@@ -212,6 +241,9 @@ class Flows(FlowDrafts):
 
         def write(tx: ClientSession) -> None:
             deleted[:] = [self._delete(bot_id, flow_id, tx, is_forced=is_forced)]
+            if audit_entry is not None:
+                detail = {"name": deleted[0].flow["name"], "wasLive": deleted[0].was_live}
+                self._audit.record({**audit_entry, "detail": detail}, session=tx)
 
         in_transaction(self._db, write, most_seconds=SAVING_SECONDS)
         return deleted[0]
@@ -241,11 +273,17 @@ class Flows(FlowDrafts):
         self._bots.update_one({"_id": bot_id}, {"$inc": {"configRevision": 1}}, session=tx)
         return Deleted(flow, was_live)
 
-    def forget_history(self, bot_id: str, flow_id: str) -> None:
-        """Delete what was saved of a deleted flow; repeated, the rest of it. Outside of transactions: it may be much."""
+    def forget_history(self, bot_id: str, flow_id: str) -> int:
+        """Delete what was saved of a deleted flow; repeated, the rest of it. Says how many versions that were.
+
+        Outside of transactions: it may be much.
+        """
+        forgotten = 0
         saved = {"flowId": flow_id, "isDraft": True, "botId": bot_id}
         while found := list(self._versions.find(saved, {"_id": 1}).limit(_DELETED_AT_ONCE)):
-            self._versions.delete_many({"_id": {"$in": [version["_id"] for version in found]}})
+            these = {"_id": {"$in": [version["_id"] for version in found]}}
+            forgotten += self._versions.delete_many(these).deleted_count
+        return forgotten
 
     def open_sessions(self, bot_id: str, flow_id: str) -> Iterator[Document]:
         """Conversations that are on this flow, tests too, as {_id, contactId, channel}; those kept after their end too."""
@@ -264,4 +302,4 @@ class Flows(FlowDrafts):
         return {user["_id"]: user["email"] for user in found}
 
 
-__all__ = ["FlowInUse", "Flows", "NameTaken", "NoSuchFlow", "SavedDraft", "StaleRevision"]
+__all__ = ["FlowInUse", "Flows", "NameTaken", "NoSuchFlow", "SavedDraft", "StaleRevision", "TooManyFlows"]

@@ -46,7 +46,9 @@ _WAITS_ALREADY = {
 }
 
 
-_WAITS_FOR_NEWS = frozenset({ParkedFor.UNKNOWN_SEND, ParkedFor.BOT_STOPPED})
+_WAITS_FOR_NEWS = frozenset({ParkedFor.UNKNOWN_SEND, ParkedFor.BOT_STOPPED, ParkedFor.BOT_PAUSED})
+# Only what it would send is held; its jobs are not.
+_IS_PAUSED = {"$eq": ["$parkedFor", ParkedFor.BOT_PAUSED.value]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,16 @@ class Lanes:
         self._pick = random.Random()  # noqa: S311 - spreads contention, guards nothing
 
     def wake(self, lanes: Iterable[str], *, delay_seconds: float = 0) -> None:
-        """Say that these lanes have work. A leased or parked one keeps its time but will look again."""
+        """Say that these lanes have work. A leased or parked one keeps its time but will look again.
+
+        One that is parked because a person has taken over is due now: it has only its messages held.
+        """
         due = after(delay_seconds) if delay_seconds else "$$NOW"
         update = [
             {
                 "$set": {
                     "wakes": {"$add": [{"$ifNull": ["$wakes", 0]}, {"$cond": [_WAITS_ALREADY, 0, 1]}]},
-                    "dueAt": {"$ifNull": ["$dueAt", due]},
+                    "dueAt": {"$cond": [_IS_PAUSED, due, {"$ifNull": ["$dueAt", due]}]},
                     "fence": {"$ifNull": ["$fence", 0]},
                 }
             }
@@ -92,8 +97,9 @@ class Lanes:
         if operations:
             self._lanes.bulk_write(operations, ordered=False)
 
-    def hear(self, lanes: Iterable[str], parked_for: ParkedFor) -> None:
-        """News for these lanes: one that is parked for this reason is due now, one that is held will look again."""
+    def hear(self, lanes: Iterable[str], *parked_for: ParkedFor) -> None:
+        """News for these lanes: one that is parked for such a reason is due now, one that is held will look again."""
+        reasons = [reason.value for reason in parked_for]
         self._lanes.update_many(
             {"_id": {"$in": list(lanes)}},
             [
@@ -101,7 +107,7 @@ class Lanes:
                     "$set": {
                         "wakes": {"$add": ["$wakes", 1]},
                         "dueAt": {
-                            "$cond": [{"$eq": ["$parkedFor", parked_for.value]}, "$$NOW", "$dueAt"],
+                            "$cond": [{"$in": ["$parkedFor", reasons]}, "$$NOW", "$dueAt"],
                         },
                     }
                 }

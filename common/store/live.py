@@ -57,17 +57,22 @@ class Live:
                 sight.messages = self._numbered("messages", contact_id, turns, "seq", snapshot)
             return sight
 
-    def session(self, session_id: str, *, after: int | None) -> Sight:
-        """A session: how it stands, and its steps since turn `after`."""
+    def session(self, session_id: str, *, after: int | None, most_turns: int = 100) -> Sight:
+        """A session: how it stands, and its steps since turn `after`, so many turns at most in one look."""
         with self._database.client.start_session(snapshot=True) as snapshot:
             sight = Sight(session=self._one("sessions", {"_id": session_id}, snapshot))
             if sight.session is None:
                 return sight
             sight.number = sight.read_to = sight.session["turn"]
             if after is not None and after < sight.number:
-                query = {"sessionId": session_id, "turn": {"$gt": after}}
-                found = self._database["execution_logs"].find(query, session=snapshot)
-                sight.steps = list(found.sort([("turn", 1), ("place", 1)]))
+                logs, order = self._database["execution_logs"], [("turn", 1), ("place", 1)]
+                query: Document = {"sessionId": session_id, "turn": {"$gt": after}}
+                # Of a long conversation the log may begin late: what retention took is not looked through.
+                first = logs.find_one(query, {"turn": 1}, sort=order, session=snapshot)
+                if first is not None:
+                    sight.read_to = min(sight.number, first["turn"] - 1 + most_turns)
+                    query["turn"] = {"$gt": after, "$lte": sight.read_to}
+                    sight.steps = list(logs.find(query, session=snapshot).sort(order))
             return sight
 
     def _one(self, collection: str, query: Document, snapshot: ClientSession, **more: Any) -> Document | None:

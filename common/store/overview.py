@@ -38,9 +38,9 @@ class Overview:
         found = self._db["flows"].find({"_id": {"$in": list(flow_ids)}}, {"botId": 1, "name": 1})
         return {flow["_id"]: (flow["botId"], flow["name"]) for flow in found}
 
-    def versions(self, flow_id: str) -> dict[str, int]:
-        """The numbers of a flow's versions, by id."""
-        found = self._db["flow_versions"].find({"flowId": flow_id}, {"versionNumber": 1})
+    def deployed_versions(self, flow_id: str) -> dict[str, int]:
+        """The numbers of a flow's versions that are or were live, by id: customers run on no other."""
+        found = self._db["flow_versions"].find({"flowId": flow_id, "isDraft": False}, {"versionNumber": 1})
         return {version["_id"]: version["versionNumber"] for version in found}
 
     def counts(self) -> dict[str, int]:

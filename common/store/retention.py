@@ -28,6 +28,7 @@ _PAGE: Final = 100
 _TESTERS: Final = 500  # in one go
 TESTERS_KEPT: Final = timedelta(days=3)
 _PUT_ASIDE: Final[Document] = {"state": {"$in": ["DEAD", "UNROUTED"]}}
+_SETTLED: Final[Document] = {"open": {"$ne": True}}  # of messages: what waits to be sent may still be
 _DUE: Final[Document] = {"retentionDueAt": {"$exists": True}, "$expr": {"$lte": ["$retentionDueAt", "$$NOW"]}}
 
 
@@ -76,14 +77,17 @@ class Retentions:
         for sessions in self._sessions(bot_id, max(said_before, ran_before)):
             ids = [session["_id"] for session in sessions]
             of_these = {"sessionId": {"$in": ids}}
-            yield from self._drain("messages", {**of_these, "sentAt": {"$lt": said_before}}, is_dry)
+            too_old = {"sentAt": {"$lt": said_before}, **_SETTLED}
+            yield from self._drain("messages", {**of_these, **too_old}, is_dry)
             yield from self._drain("execution_logs", {**of_these, "executedAt": {"$lt": ran_before}}, is_dry)
             ended = [
                 each["_id"] for each in sessions if each.get("closedAt") and each["closedAt"] < said_before
             ]
-            yield from self._end(ended, is_dry)
+            open_ones = {"sessionId": {"$in": ended}, "open": True}
+            unsent = set(self._db["messages"].distinct("sessionId", open_ones))
+            yield from self._end([each for each in ended if each not in unsent], is_dry)
         without_session = {"botId": bot_id, "sessionId": {"$type": "null"}, "sentAt": {"$lt": said_before}}
-        yield from self._drain("messages", without_session, is_dry)
+        yield from self._drain("messages", {**without_session, **_SETTLED}, is_dry)
         yield from self._drain("jobs", {**_PUT_ASIDE, "seq": _before(said_before), "botId": bot_id}, is_dry)
 
     def leftovers(self, most: KeptDays, now: datetime, *, is_dry: bool = False) -> Iterator[Counter[str]]:

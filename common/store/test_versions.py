@@ -7,6 +7,7 @@ from typing import Any, Final
 from pymongo.database import Database
 
 from common.model.bots import FlowVersion
+from common.model.contacts import Channel
 from common.store.database import Document
 
 PREFIX: Final = "draft:"
@@ -25,6 +26,7 @@ class TestVersions:
     def __init__(self, database: Database[Document]) -> None:
         self._versions = database["test_versions"]
         self._drafts = database["flow_drafts"]
+        self._sessions = database["sessions"]
 
     def draft_revision(self, bot_id: str, flow_id: str) -> int | None:
         """The revision that a flow's draft is at; None where the bot has no such flow."""
@@ -55,6 +57,13 @@ class TestVersions:
             self._versions.update_one({"_id": version_id}, {"$currentDate": {"usedAt": True}}).matched_count
             == 1
         )
+
+    def use_of(self, conversation_id: str) -> None:
+        """Keep the copy that a test conversation is under way on, whichever the draft is at now."""
+        query = {"contactId": conversation_id, "channel": Channel.SIMULATOR.value, "isOpen": True}
+        session = self._sessions.find_one(query, {"flowVersionId": 1})
+        if session is not None:
+            self.use(session["flowVersionId"])
 
     def find(self, version_id: str) -> FlowVersion | None:
         """A copy."""

@@ -23,6 +23,7 @@ _STEPS: Final = 10  # in the log of each conversation
 _MESSAGES: Final = 4
 _NODES: Final = ("start", "menu", "hours", "order", "delay", "crm", "ai", "thanks", "again", "end")
 _STATUSES: Final = ("PAUSED", "PAUSED", "ACTIVE", "COMPLETED", "CLOSED", "CLOSED", "CLOSED", "FAILED")
+_SNAPSHOTS: Final = 1_000  # in the history of one flow of the big bot, which is saved all day
 _BIG_SHARE: Final = 5  # a fifth of all conversations belong to one bot: the one that is looked at
 
 
@@ -219,7 +220,7 @@ def _version(crowd: Crowd, number: int, now: datetime) -> list[Document]:
         *(
             {"_id": f"{_id('VERSION', number)}:{place}", **base, "versionNumber": place, "isDraft": True,
              "isProduction": False}
-            for place in range(1, 10)
+            for place in (*range(1, 10), *range(11, 11 + (_SNAPSHOTS if number == 0 else 0)))
         ),
     ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from api.figures import duration_of, nodes_of, quantile
 from common.clock import utc_now
 from common.model.counters import duration_path
 from common.model.periods import DAY, HOUR, floor_to
-from common.store.analytics import Standing
+from common.store.analytics import Analytics, Standing
 from tests.api.figures import count
 from tests.api.victim import give_everything
 
@@ -76,6 +76,32 @@ def test_the_figures_of_a_bot(store: Store, ann: Person, ids: dict[str, str]) ->
         {"code": "api.timeout", "count": 2},
     ]
     assert ann.get(of_flow(ids), range="24h").json["totals"] == totals
+
+
+def test_runs_under_way_are_counted_at_once_whatever_was_saved(
+    store: Store, ann: Person, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = {"flowId": ids["flow_id"], "botId": ids["bot_id"], "isProduction": False, "flowData": {}}
+    store.database["flow_versions"].insert_many(
+        [{**version, "_id": f"saved-{n}", "versionNumber": 10 + n, "isDraft": True} for n in range(20)]
+        + [{**version, "_id": "former", "versionNumber": 9, "isDraft": False}]
+    )
+    store.database["sessions"].insert_many(
+        [{"_id": f"s{n}", "contactId": f"c{n}", "botId": ids["bot_id"], "runsFor": ids["bot_id"],
+          "flowVersionId": each, "isOpen": False, "currentNodeId": "start", "updatedAt": utc_now()}
+         for n, each in enumerate(["former", "former", ids["version_id"], "of another flow"])]
+    )  # fmt: skip
+    asked: list[list[str]] = []
+    count_runs = Analytics.active_in
+
+    def watched(self: Analytics, bot_id: str, version_ids: list[str]) -> dict[str, int]:
+        asked.append(sorted(version_ids))
+        return count_runs(self, bot_id, version_ids)
+
+    monkeypatch.setattr(Analytics, "active_in", watched)
+    assert ann.get(of_flow(ids)).json["activeSessions"] == 3
+    assert ann.get(of_flow(ids), versionId="former").json["activeSessions"] == 2
+    assert asked == [sorted(["former", ids["version_id"]]), ["former"]], "no saved version among them"
 
 
 @pytest.mark.parametrize("how", ["pending", "folded"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from api.takeover import takeover_of
 from common.clock import utc_now
 from common.model.contacts import Channel, Contact, alias_of_number, contact_id_for, lane_for
 from common.store.contacts import upsert_contact
@@ -102,6 +103,28 @@ def test_contacts_are_listed_and_found(ann: Person, bot_id: str, store: Store) -
     shown = ann.get(f"{BOTS}/{bot_id}/contacts/{paused}").json
     assert (shown["isBotPaused"], shown["name"], shown["messageCount"]) == (True, "Bo", 4)
     assert ann.get(f"{BOTS}/{other}/contacts/{paused}").status == 404
+
+
+def test_a_pause_that_has_run_out_is_none(ann: Person, bot_id: str, store: Store) -> None:
+    """It stays stored until the next turn."""
+    now = utc_now()
+    for number, minutes in (("4917011", -1), ("4917022", 1)):
+        until = now + timedelta(minutes=minutes)
+        meet(store, bot_id, number, bot_paused_at=now - timedelta(hours=1), paused_until=until)
+    meet(store, bot_id, "4917033", bot_paused_at=now - timedelta(hours=2))
+    meet(store, bot_id, "4917044")
+
+    def listed(paused: str) -> dict[str, Any]:
+        items = ann.get(f"{BOTS}/{bot_id}/contacts", paused=paused).json["items"]
+        return {each["phoneNumber"]: (each["isBotPaused"], each["botPausedAt"] is not None) for each in items}
+
+    assert listed("true") == {"4917022": (True, True), "4917033": (True, True)}
+    assert listed("false") == {"4917044": (False, False), "4917011": (False, False)}
+    first = ann.get(f"{BOTS}/{bot_id}/contacts", paused="true", limit=1).json
+    (second,) = ann.get(f"{BOTS}/{bot_id}/contacts", paused="true", cursor=first["nextCursor"]).json["items"]
+    assert (first["items"][0]["phoneNumber"], second["phoneNumber"]) == ("4917022", "4917033")
+    over = takeover_of("c", store.database["contacts"].find_one({"waId": "4917011"}))
+    assert (over["isPaused"], over["pausedAt"], over["pausedUntil"]) == (False, None, None)
 
 
 def test_a_tester_is_no_customer(ann: Person, bot_id: str, store: Store) -> None:

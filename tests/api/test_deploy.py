@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from api.deploying import plan_for
 from api.flow_validation import validate_flow
 from common.clock import utc_now
+from common.errors import StoreUnavailable
 from common.ids import new_ulid
 from common.store import flow_versions
+from common.store.audit import Audit
 from tests.api.deploy_setup import Flow, broken, make_bot, make_flow, simple
 from tests.support.flows import end, flow, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from common.store.store import Store
     from tests.api.person import Answer, Person
 
@@ -68,6 +73,26 @@ def test_the_version_that_was_live_is_kept(menu: Flow) -> None:
     assert menu.bot()["activeFlowId"] == menu.flow_id, "a second flow does not become the default one"
 
 
+def test_a_flow_takes_over_from_a_default_flow_that_is_offline(menu: Flow) -> None:
+    menu.deploy()
+    assert menu.person.post(f"{menu.path}/undeploy").status == 200
+    other = make_flow(menu.person, menu.store, menu.bot_id, "Other")
+    other.deploy()
+    assert menu.bot()["activeFlowId"] == other.flow_id
+    assert menu.roll_back().status == 200
+    assert menu.bot()["activeFlowId"] == other.flow_id, "the default flow is live, so it stays"
+
+
+def test_a_flow_takes_over_from_a_default_flow_that_never_was_live(menu: Flow) -> None:
+    """As an import leaves it: it says which flow is the default one, and nothing is live."""
+    other = make_flow(menu.person, menu.store, menu.bot_id, "Other")
+    menu.store.database["bots"].update_one({"_id": menu.bot_id}, {"$set": {"activeFlowId": other.flow_id}})
+    menu.deploy()
+    assert menu.bot()["activeFlowId"] == menu.flow_id
+    other.deploy()
+    assert menu.bot()["activeFlowId"] == menu.flow_id
+
+
 def test_what_was_saved_since_is_not_deployed(menu: Flow) -> None:
     seen = menu.revision
     menu.save(simple("later"))
@@ -95,19 +120,38 @@ def test_an_idempotency_key_makes_one_deploy_of_two_requests(menu: Flow) -> None
 
 
 def test_a_deploy_whose_answer_was_lost_is_answered_when_it_is_repeated(menu: Flow) -> None:
-    key = {"Idempotency_Key": new_ulid()}
-    made = menu.deploy(key)
-    # As a process leaves it that dies between the commit and the answer, more than a minute ago.
-    long_ago = utc_now() - timedelta(minutes=2)
-    menu.store.database["idempotency_keys"].update_one(
-        {}, {"$unset": {"answer": "", "status": ""}, "$set": {"startedAt": long_ago}}
-    )
+    key, revision = {"Idempotency_Key": new_ulid()}, menu.revision
+    made = menu.deploy(key, revision=revision)
+    lose_answers(menu)
     menu.store.deployments.lock(menu.bot_id, None, reason="x", by=menu.person.user_id, until=None)
-    again = menu.deploy(key)
+    menu.save(broken())
+    again = menu.deploy(key, revision=revision)
     assert again.status == 200, again.text
     assert again.json["version"] == made.json["version"]
     assert again.json["replacedVersionId"] is made.json["replacedVersionId"] is None
-    assert len(menu.versions()) == 1
+    assert again.json["issues"] == made.json["issues"], "of what went live, not of what is in the draft now"
+    assert len(menu.versions()) == len(menu.audited("flow.deployed")) == 1
+
+
+def test_a_rollback_whose_answer_was_lost_is_answered_when_it_is_repeated(menu: Flow) -> None:
+    two_versions(menu)
+    key = {"Idempotency_Key": new_ulid()}
+    made = menu.person.post(f"{menu.path}/rollback", {}, **key)
+    lose_answers(menu)
+    menu.store.deployments.lock(menu.bot_id, None, reason="x", by=menu.person.user_id, until=None)
+    again = menu.person.post(f"{menu.path}/rollback", {}, **key)
+    assert again.status == 200, again.text
+    assert again.json["version"] == made.json["version"], "not one step further back"
+    assert len(menu.versions()) == 3
+    assert len(menu.audited("flow.rolled_back")) == 1
+
+
+def lose_answers(menu: Flow) -> None:
+    """As a process leaves it that dies between the commit and the answer, more than a minute ago."""
+    long_ago = utc_now() - timedelta(minutes=2)
+    menu.store.database["idempotency_keys"].update_many(
+        {}, {"$unset": {"answer": "", "status": ""}, "$set": {"startedAt": long_ago}}
+    )
 
 
 def together(calls: list[Any]) -> list[Answer]:
@@ -191,6 +235,15 @@ def test_what_has_errors_does_not_go_live(ann: Person, store: Store) -> None:
     assert bad.plan()["isDeployable"] is False
 
 
+def test_of_very_many_errors_the_first_are_told(menu: Flow) -> None:
+    assert menu.deploy().json["moreIssues"] == 0
+    nodes = [{"nodeId": f"m{number}", "nodeType": "MESSAGE", "config": {}} for number in range(600)]
+    menu.save({"nodes": nodes, "edges": []})
+    fields = menu.deploy().fields
+    assert len(fields["issues"]) == 500
+    assert fields["moreIssues"] == menu.plan()["errorCount"] - 500 > 0
+
+
 def test_a_bot_without_whatsapp_cannot_go_live(ann: Person, store: Store) -> None:
     flow_ = make_flow(ann, store, make_bot(ann, store, connected=False))
     answer = flow_.deploy()
@@ -244,6 +297,96 @@ def test_a_lock_that_comes_during_a_deploy_counts(menu: Flow, monkeypatch: pytes
     monkeypatch.setattr("common.store.deployments.next_number", lock_meanwhile)
     assert menu.deploy().code == "deploy_locked"
     assert menu.versions() == []
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> list[object]:
+    """Let this happen after each check and before what was checked goes live; what it returned each time."""
+    happened: list[object] = []
+
+    def after_the_check(*given: Any) -> Any:
+        happened.append(change())
+        return plan_for(*given)
+
+    monkeypatch.setattr("api.routes.deployments.plan_for", after_the_check)
+    return happened
+
+
+def test_whatsapp_that_goes_away_after_the_check_counts(menu: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    meanwhile(monkeypatch, lambda: menu.store.whatsapp_accounts.disconnect(menu.bot_id))
+    answer = menu.deploy()
+    assert (answer.status, answer.code) == (409, "not_deployable")
+    assert "WHATSAPP" in [one["name"] for one in answer.fields["preconditions"]]
+    assert (menu.versions(), menu.audited("flow.deployed")) == ([], [])
+
+
+def test_a_bot_that_was_changed_after_the_check_is_checked_again(
+    menu: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = iter([menu.store.bots.changed] * 2)
+    happened = meanwhile(monkeypatch, lambda: next(changes, lambda _: None)(menu.bot_id))
+    assert menu.deploy().status == 200
+    assert len(happened) == 3
+
+
+def test_a_bot_that_is_changed_all_the_time_is_not_waited_for(
+    menu: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_versions(menu)
+    menu.save(simple("third"))
+    happened = meanwhile(monkeypatch, lambda: menu.store.bots.changed(menu.bot_id))
+    answer = menu.deploy()
+    assert (answer.status, answer.code) == (409, "conflict")
+    assert "Try again" in answer.text
+    assert (len(happened), len(menu.versions())) == (3, 2)
+    assert menu.roll_back().status == 200, "going back relies on nothing around it"
+
+
+# What is written down
+
+
+@pytest.mark.parametrize("what", ["deploy", "rollback", "undeploy", "deploy-lock"])
+def test_what_cannot_be_written_down_does_not_happen(
+    menu: Flow, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    two_versions(menu)
+    menu.save(simple("third"))
+    logs, record = menu.store.database["audit_logs"], Audit.record
+
+    def everything() -> tuple[object, ...]:
+        flow_ = menu.store.flows.find(menu.bot_id, menu.flow_id)
+        return menu.versions(), menu.bot(), flow_, list(logs.find().sort("_id", 1))
+
+    def fail(*given: Any, **named: Any) -> None:
+        record(*given, **named)
+        raise StoreUnavailable("the audit log cannot be written")
+
+    before = everything()
+
+    monkeypatch.setattr(Audit, "record", fail)
+    body = {"deploy": {"revision": menu.revision}, "rollback": {}, "deploy-lock": {"reason": "x"}}
+    answer = menu.person.post(f"{menu.path}/{what}", body.get(what))
+    assert answer.status >= 500
+    assert everything() == before
+
+
+@pytest.mark.parametrize("whole_bot", [True, False])
+def test_a_lock_that_is_not_there_is_not_taken_off(menu: Flow, *, whole_bot: bool) -> None:
+    path = f"/api/bots/{menu.bot_id}" if whole_bot else menu.path
+
+    def unlocked() -> tuple[int, int]:
+        status = menu.person.delete(f"{path}/deploy-lock").status
+        return status, len(menu.audited("flow.deploy_unlocked"))
+
+    assert unlocked() == (204, 0)
+    menu.person.post(f"{path}/deploy-lock", {"reason": "x"})
+    assert unlocked() == (204, 1)
+    assert unlocked() == (204, 1)
+    menu.person.post(f"{path}/deploy-lock", {"reason": "x"})
+    menu.store.database["bots" if whole_bot else "flows"].update_one(
+        {"_id": menu.bot_id if whole_bot else menu.flow_id},
+        {"$set": {"deployLock.until": utc_now() - timedelta(seconds=1)}},
+    )
+    assert unlocked() == (204, 1), "it was over already"
 
 
 def test_a_lock_ends_by_itself(menu: Flow) -> None:

@@ -283,3 +283,22 @@ def test_a_stream_holds_no_slot_of_requests_and_requests_hold_no_more_than_their
     assert not any(thread.is_alive() for thread in threads)
     assert most == [1]
     assert next(stream) == b"second"
+
+
+def test_a_long_session_is_told_some_turns_at_a_time(store: Store) -> None:
+    """What retention has taken from the beginning of its log is not looked through."""
+    store.database["sessions"].insert_one({"_id": "long", "contactId": "c", "turn": 1_000})
+    store.database["execution_logs"].insert_many(
+        [{"sessionId": "long", "turn": turn, "place": 0} for turn in range(701, 1_001)]
+    )
+    after, looks, turns = 0, 0, []
+    while True:
+        sight = store.live.session("long", after=after)
+        turns += [step["turn"] for step in sight.steps]
+        looks += 1
+        if sight.is_whole:
+            break
+        assert len(sight.steps) == 100
+        after = sight.read_to
+    assert (turns, looks) == (list(range(701, 1_001)), 3)
+    assert store.live.session("long", after=1_000).steps == []

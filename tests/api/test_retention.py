@@ -114,6 +114,27 @@ def test_shorter_times_take_effect_on_what_is_there(
     assert len(kept(store, "messages", bot_id)) == 2
 
 
+def test_what_waits_to_be_sent_is_not_too_old_for_it(
+    ann: Person, bot_id: str, store: Store, sweeper: Sweeper
+) -> None:
+    talk(store, bot_id, "long", begun=9)
+    talk(store, bot_id, "over", begun=9, ended=8)
+    waiting = ["long-8", "over-9", "none"]
+    at = utc_now() - timedelta(days=8)
+    store.database["messages"].insert_one({"_id": "none", "botId": bot_id, "sessionId": None, "sentAt": at})
+    store.database["messages"].update_many({"_id": {"$in": waiting}}, {"$set": {"open": True}})
+    keep(ann, bot_id, 1, messageDays=1)
+    assert sweeper.tick() is True
+    assert kept(store, "messages", bot_id) == sorted(["long-0", *waiting])
+    assert kept(store, "sessions", bot_id) == ["long", "over"]
+    store.database["messages"].update_many({}, {"$unset": {"open": ""}})  # sent
+    keep(ann, bot_id, 2, messageDays=2)
+    keep(ann, bot_id, 3, messageDays=1)
+    assert sweeper.tick() is True
+    assert kept(store, "messages", bot_id) == ["long-0"]
+    assert kept(store, "sessions", bot_id) == ["long"]
+
+
 def test_a_bot_without_times_of_its_own_is_left_to_the_database(
     ann: Person, bot_id: str, store: Store, sweeper: Sweeper
 ) -> None:

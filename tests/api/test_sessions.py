@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -222,6 +223,8 @@ def test_the_variables_of_a_test_are_edited_and_outlast_it(talks: Talks) -> None
     path = at(bot, session, "/variables/age")
     answer = ok(owner.put(path, {"value": "12", "type": "NUMBER"})).json
     assert (answer["control"]["state"], answer["control"]["outcome"]) == ("DONE", "APPLIED")
+    told = json.loads(talks.world.store.execution_logs.steps(session)[-1]["detail"])["control"]
+    assert told["sessionId"] == session, "this one, and no later one"
     (age,) = ok(owner.get(at(bot, session, "/variables"))).json["session"]
     assert (age["name"], age["type"], age["value"]) == ("age", "NUMBER", 12)
     refused = owner.put(path, {"value": "twelve", "type": "NUMBER"})
@@ -230,6 +233,8 @@ def test_the_variables_of_a_test_are_edited_and_outlast_it(talks: Talks) -> None
     assert owner.put(at(bot, session, "/variables/messageId"), {"value": 1}).code == "control_refused"
     ok(owner.put(at(bot, session, "/variables/list"), {"value": [{"a": [1, None, "ü"]}]}))
     ok(owner.delete(path))
+    told = json.loads(talks.world.store.execution_logs.steps(session)[-1]["detail"])["control"]
+    assert told["sessionId"] == session
     assert owner.delete(path).code == "control_refused"
     tester.say("Ada")
     tester.wait_for("Your name?", "Bye Ada")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from api.app import create_app
+from common.clock import utc_now
 from common.ids import new_ulid
 from common.store.indexes import Retention, ensure_indexes
 from common.store.store import Store
@@ -338,3 +340,23 @@ def test_without_a_worker_the_answer_says_that_the_control_waits(
     assert answer.status == 202
     assert answer.json["control"]["state"] == "WAITING"
     assert answer.json["conversation"]["session"] is None
+
+
+def test_the_version_that_a_test_runs_on_is_kept_while_it_is_used(house: House) -> None:
+    trial = house.trial(echo())
+    trial.say("a")
+    trial.wait_for("1:a")
+    trial.change_draft(echo("new "))
+    versions, version_id = house.store.database["test_versions"], f"draft:{trial.flow_id}:1"
+    nearly_gone = utc_now() - timedelta(days=2, hours=23)
+
+    def is_kept_after(use: Callable[[], object]) -> bool:
+        versions.update_one({"_id": version_id}, {"$set": {"usedAt": nearly_gone}})
+        use()
+        found = versions.find_one({"_id": version_id})
+        return found is not None and found["usedAt"] > utc_now() - timedelta(minutes=5)
+
+    assert is_kept_after(lambda: trial.say("b"))
+    trial.wait_for("1:a", "2:b")
+    assert is_kept_after(lambda: trial.do("clock", {"seconds": 60}))
+    assert not is_kept_after(trial.state), "looking is no use"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from api.history import timeline_file
 from api.history.pdf_fonts import Fonts, find_fonts
 from api.history.timeline_file import print_entries
 from common.clock import utc_now
@@ -230,6 +231,35 @@ def test_five_hundred_entries_are_quick_and_small() -> None:
     text = text_of(printed)
     assert "Your order 499" in text
     assert "The rest is left out" in text
+
+
+def test_the_costliest_scripts_cost_seconds_and_not_a_minute() -> None:
+    text = ("😀 مرحبا أين طلبي हिन्दी में लिखा 👍 " * 30)[:600]
+    find_fonts()
+    begun = time.thread_time()
+    printed = print_entries(session_document(), [message(text)] * 500, is_complete=True)
+    assert time.thread_time() - begun < 10, "a minute without a budget; 2.2 s with it"
+    said = " ".join(text_of(printed).split())
+    assert "The rest is left out" in said
+    assert "Download the timeline as JSON" in said
+
+
+def test_a_long_text_that_needs_shaping_is_cut_off_and_says_so() -> None:
+    if not find_fonts().shapes:
+        pytest.skip("uharfbuzz is not installed")
+    printed = print_entries(session_document(), [message("ह" * 140 + "x" * 300)], is_complete=True)
+    said = text_of(printed)
+    assert said.count("x") < 20
+    assert "Long texts in some scripts are cut off" in said
+    assert "The rest is left out" not in said
+
+
+def test_one_document_is_printed_at_a_time(talks: Talks, lively: tuple[Bot, str]) -> None:
+    bot, session = lively
+    owner = talks.owner(bot)
+    with timeline_file._printing:
+        assert owner.get(at(bot, session, "/timeline.pdf")).code == "too_many_streams"
+    assert ok(owner.get(at(bot, session, "/timeline.pdf"))).status == 200
 
 
 @pytest.mark.parametrize("shaping", ["shaping", ""])

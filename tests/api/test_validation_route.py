@@ -131,3 +131,42 @@ def test_variables_that_another_flow_brings_along_are_known(store: Store, flow: 
 def test_anything_can_be_checked(flow: FlowPage, data: dict[str, Any]) -> None:
     answer = ok(flow.person.post(f"{flow.path}/validate", {"flowData": data}))
     assert answer["isDeployable"] is False
+
+
+def message(node_id: str, text: str) -> dict[str, Any]:
+    return {"nodeId": node_id, "nodeType": "MESSAGE", "config": {"messageContent": text}}
+
+
+def deep(levels: int) -> list[Any]:
+    inner: list[Any] = []
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        ({"nodes": [message("a", "x" * 1_100_000)]}, "flowData"),
+        ({"nodes": [], "deep": deep(21)}, "flowData"),
+        ({"nodes": [message(f"m{number}", "Hi") for number in range(1001)]}, "flowData.nodes"),
+        ({"nodes": [], "edges": [{}] * 3001}, "flowData.edges"),
+    ],
+    ids=["bytes", "levels", "nodes", "edges"],
+)
+def test_what_is_too_large_to_be_saved_is_not_checked(
+    flow: FlowPage, data: dict[str, Any], place: str
+) -> None:
+    for answer in (flow.person.post(f"{flow.path}/validate", {"flowData": data}), flow.save(data)):
+        assert (answer.status, answer.code) == (422, "validation_failed")
+        assert place in answer.fields
+
+
+def test_of_very_many_issues_the_first_are_told(flow: FlowPage) -> None:
+    nodes = [message(f"m{number}", "") for number in range(600)]
+    answer = ok(flow.person.post(f"{flow.path}/validate", {"flowData": {"nodes": nodes, "edges": []}}))
+    count = answer["errorCount"] + answer["warningCount"]
+    assert count > 600
+    assert (len(answer["issues"]), answer["moreIssues"]) == (500, count - 500)
+    assert {issue["severity"] for issue in answer["issues"]} == {"ERROR"}, "errors come first"
+    assert validation(flow)["moreIssues"] == 0

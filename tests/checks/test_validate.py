@@ -30,7 +30,7 @@ from common.flow.validation.verdict import CheckState
 from common.model.issues import Severity
 from common.model.session import WaitKind
 from common.model.values import VariableType
-from scripts.bench.large_flow import realistic
+from scripts.bench.large_flow import Drawing, realistic
 from tests.checks import flows
 from tests.checks.cases import all_cases, flow_of
 
@@ -253,6 +253,22 @@ def test_facts_join_and_fit() -> None:
     assert can_become(ANYTHING, VariableType.ARRAY)
     assert of_value("äö😀").longest == 4
     assert of_value([1, 2]) == Fact(frozenset({VariableType.ARRAY}), 5)
+
+
+def test_a_variable_is_told_once_for_each_step() -> None:
+    drawing = Drawing()
+    branches = [
+        {"branchId": f"b{number}", "expression": f"{{{{lost}}}} > {number} AND {{{{lost}}}} < {number + 2}"}
+        for number in range(5)
+    ]
+    for node_id, following in (("one", "two"), ("two", "end")):
+        drawing.node(node_id, "CONDITION", branches=branches)
+        for handle in (*(f"b{number}" for number in range(5)), "default"):
+            drawing.edge(node_id, handle, following)
+    drawing.edge("start", "output", "one")
+    drawing.node("end", "END")
+    found = [issue for issue in validate(drawing.flow()).issues if issue.code == "variable.unknown"]
+    assert [issue.node_id for issue in found] == ["one", "two"]
 
 
 # --- speed: best of several, CPU time; the bounds are far from what is usual, and near enough to notice a power

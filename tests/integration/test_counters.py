@@ -22,6 +22,7 @@ from common.store.turns import TurnWrites
 from tests.integration.test_message_states import NOW as WRITTEN_AT
 from tests.integration.test_message_states import add_message, update
 from tests.integration.test_turn_commit import BAD_TURNS, LONG, hold_lanes, turn_of
+from tests.support.remains import remains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -272,6 +273,21 @@ def test_a_message_is_looked_at_at_several_ages_and_no_span_is_left_out(store: S
     assert deliveries(store) == Counter(STAGES)
 
 
+def test_a_sweep_that_counts_nothing_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should the database ever reckon otherwise than we do, it finds the same messages again and again."""
+    send(store, ["m1"])
+    tell(store, "ACCEPTED")
+    looks: list[int] = []
+
+    def see_nothing(message: dict[str, Any]) -> Any:
+        looks.append(1)
+        assert len(looks) < 5, "it looks without end"
+        return message.get("counted", 0)
+
+    monkeypatch.setattr("common.store.deliveries.standing", see_nothing)
+    assert store.deliveries.sweep(NOW - HOUR, NOW + HOUR) == 0
+
+
 def test_a_test_in_the_simulator_is_not_found(store: Store) -> None:
     send(store, ["m1"])
     tell(store, "ACCEPTED")
@@ -402,3 +418,24 @@ def test_who_is_under_way_is_counted_where_they_stand(store: Store) -> None:
     assert store.analytics.active(["bot-1"]) == store.analytics.active() == 4
     assert store.analytics.active(["bot-2"]) == 0
     assert store.analytics.active_in("bot-1", ["version-1", "version-2"]) == {"version-1": 4, "version-2": 0}
+    assert store.analytics.active_in("bot-2", ["version-1"]) == {"version-1": 0}
+    assert store.analytics.active_in("bot-1", []) == {}
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "a fold", "a straggler"])
+def test_what_a_deleted_bot_counted_last_stays_with_its_owner_and_the_platform(
+    store: Store, meanwhile: str
+) -> None:
+    put(store, turns=3)
+    assert store.deletions.ask_for_bot("bot-1")
+    if meanwhile == "a fold":
+        store.counter_folds.fold(LATER)
+    for _ in range(2):  # the second pass is for what was written during the first
+        tombstone = store.deletions.claim(30)
+        assert tombstone is not None
+        sum(store.deletions.work(tombstone, lease_seconds=30, settle_seconds=0))
+        if meanwhile == "a straggler" and not tombstone.is_settled:
+            put(store, turns=2)
+    expected_turns = {"n.turns": 5 if meanwhile == "a straggler" else 3}
+    assert totals(store, of_user("ann", [])) == totals(store, OF_PLATFORM) == expected_turns
+    assert remains(store.database, ["bot-1", "flow-1", "version-1"]) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,6 +109,32 @@ def test_what_was_said_after_a_broken_deletion_began_stays(store: Store) -> None
     assert [session["_id"] for session in store.database["sessions"].find()] == ["s-2"]
     assert store.database["messages"].count_documents({"sessionId": "s-2"}) == 1
     assert store.database["messages"].count_documents({"sessionId": "s-1"}) == 0
+    contact = store.contact_records.find(BOT, CONTACT)
+    assert contact is not None, "its messages are numbered on"
+
+
+def test_a_turn_between_the_wish_and_the_deletion_is_deleted_with_the_rest(store: Store) -> None:
+    """The lane's holder committed once more before it lost the lane."""
+    tombstone = ask(store)
+    time.sleep(0.01)  # a later millisecond
+    store.jobs.insert([new_job("late", LANE)], utc_now())
+    add_session(store, "s-2")
+    store.jobs.finish(["late"])
+    time.sleep(0.01)
+    sum(work(store, tombstone))
+    assert remains(store.database, [CONTACT, LANE]) == {}
+    assert store.database["contacts"].find_one() is None
+
+
+def test_deleting_a_contact_again_forgets_when_the_lanes_were_taken_at_first(store: Store) -> None:
+    steps = work(store, ask(store))
+    next(steps)
+    steps.close()
+    time.sleep(0.01)
+    add_session(store, "s-2")
+    time.sleep(0.01)
+    sum(work(store, ask(store)))
+    assert remains(store.database, [CONTACT]) == {}
 
 
 def test_two_never_work_on_one_deletion(store: Store) -> None:

@@ -387,6 +387,8 @@ def _delete(store: Store) -> None:
 
 def _retain(store: Store) -> None:
     now = NOW + SOON * 2
+    sent = [f"m-{name}-{seq}" for name in OURS for seq in (1, 2)]
+    store.database["messages"].update_many({"_id": {"$in": sent}}, {"$unset": {"open": ""}})
     assert (
         sum(sum(each.values()) for each in store.retentions.apply({"_id": "bot"}, KeptDays(1, 1), now)) > 16
     )
@@ -487,6 +489,7 @@ HOT: dict[str, Hot] = {
     "TestVersions.draft_revision": Hot(lambda s: s.test_versions.draft_revision("bot", "flow"), 1, 1),
     "TestVersions.keep": Hot(lambda s: s.test_versions.keep("flow", 1, "bot", {}), 1, 1),
     "TestVersions.use": Hot(lambda s: s.test_versions.use("draft:flow:1"), 1, 1),
+    "TestVersions.use_of": Hot(lambda s: s.test_versions.use_of("c0"), 2, 1),
     "TestVersions.find": Hot(lambda s: s.test_versions.find("draft:flow:1"), 1, 1),
     "Timers.due": Hot(_due, 9, 8),
     "Timers.clear": Hot(
@@ -512,7 +515,7 @@ HOT: dict[str, Hot] = {
     "Flows.drafts_of": Hot(lambda s: s.flows.drafts_of("shop", after="f0", limit=5), 7, 6),
     "Flows.save_draft": Hot(_save_draft, 2, 1),
     "Flows.describe": Hot(lambda s: s.flows.describe("shop", "f0", revision=1, by="user", name="New"), 2, 1),
-    "Flows.create": Hot(lambda s: s.flows.create("shop", "New", flow_id="new", by="user"), 1, 1),
+    "Flows.create": Hot(lambda s: s.flows.create("shop", "New", flow_id="new", by="user"), 14, 13),
     "Flows.free_name": Hot(lambda s: s.flows.free_name("shop", "f0"), 13, 12),
     "Flows.emails": Hot(lambda s: s.flows.emails(["user", "decoy-1"]), 5, 2),
     "Flows.open_sessions": Hot(lambda s: list(s.flows.open_sessions("shop", "f0")), 30, 8),
@@ -601,7 +604,7 @@ HOT: dict[str, Hot] = {
     "Overview.bots_of": Hot(lambda s: s.overview.bots_of("user"), 1, 1),
     "Overview.count_flows": Hot(lambda s: s.overview.count_flows(["bot", "decoy-1"]), 8, 0),
     "Overview.flow_names": Hot(lambda s: s.overview.flow_names(["flow", "decoy-1"]), 5, 2),
-    "Overview.versions": Hot(lambda s: s.overview.versions("flow"), 2, 1),
+    "Overview.deployed_versions": Hot(lambda s: s.overview.deployed_versions("f0"), 2, 1),
     "Overview.users": Hot(lambda s: s.overview.users(limit=25, cursor=None, email="decoy77"), 30, 30),
     "Overview.bots": Hot(lambda s: s.overview.bots(limit=25, cursor=None, owner_email=None), 160, 30),
     "Heartbeats.beat": Hot(lambda s: s.heartbeats.beat("w", "worker", {}), 1, 1),
@@ -619,7 +622,9 @@ HOT: dict[str, Hot] = {
         lambda s: s.bot_variables.put("bot", "new", 1, VariableType.NUMBER, by="user", new_id="x"), 2, 1
     ),
     "BotVariables.delete": Hot(lambda s: s.bot_variables.delete("bot", "v"), 1, 1),
-    "BotCopies.take_apart": Hot(lambda s: s.bot_copies.take_apart({"_id": "shop", "name": "x"}), 13, 12),
+    "BotCopies.take_apart": Hot(
+        lambda s: s.bot_copies.take_apart({"_id": "shop", "name": "x"}, most_bytes=2**23), 25, 12
+    ),
     "ContactRecords.find": Hot(lambda s: s.contact_records.find("bot", "c0"), 1, 1),
     "ContactRecords.page": Hot(_pages_of_contacts, 9, 8),
     "ContactRecords.sessions": Hot(lambda s: list(s.contact_records.sessions("bot", "c0")), 2, 1),
@@ -630,10 +635,11 @@ HOT: dict[str, Hot] = {
     "Deletions.work": Hot(_delete, 370, 365),
     "Deletions.claim": Hot(lambda s: s.deletions.claim(30), 1, 1),
     "Retentions.claim": Hot(lambda s: s.retentions.claim(30), 1, 1),
-    "Retentions.apply": Hot(_retain, 40, 20),
+    "Retentions.apply": Hot(_retain, 58, 36),
 }
 RARE = {
     "BotCopies.make": "a person's click; writes by _id",
+    "CounterFolds.fold_bot": "with a bot's deletion, by its id",
     "Deletions.ask_for_bot": "a person's click, by _id",
     "Deletions.ask_for_contact": "a person's click, by _id",
     "Deletions.remind": "a job of a deleted bot, by _id",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pymongo.database import Database
 
-from api.key_rotation import count_by_key, rotate
+from api import keys_command
+from api.key_rotation import Rotated, count_by_key, rotate
 from common.ids import new_ulid
 from common.model.encrypted_fields import (
     ACCESS_TOKEN,
@@ -160,6 +163,29 @@ def test_what_cannot_be_decrypted_is_named_and_the_rest_goes_on(store: Store) ->
 
 
 # The command, and workers that go on
+
+
+def test_the_command_ends_with_1_while_an_older_key_is_in_use(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that has not been restarted yet saves with the older key behind the rotation's back."""
+    settings = SimpleNamespace(encryption_keys=f"{NEW},{OLD}")
+    monkeypatch.setattr(keys_command, "open_store", lambda: (settings, store))
+    bot_ids = [connect(store, "1")]
+
+    def rotate_and_save(records: EncryptedRecords, ring: KeyRing, kind: EncryptedField) -> Rotated:
+        done = rotate(records, ring, kind)
+        if kind is OPENAI_KEY and len(bot_ids) == 1:
+            bot_ids.append(connect(store, "2"))
+        return done
+
+    monkeypatch.setattr(keys_command, "rotate", rotate_and_save)
+    first, second = (CliRunner().invoke(keys_command.keys, ["rotate"]) for _ in range(2))
+    assert first.exit_code == 1
+    assert "Still in use: old." in first.output
+    assert "Not in use any more" not in first.output
+    assert second.exit_code == 0, second.output
+    assert "Not in use any more: old." in second.output
 
 
 @pytest.fixture(scope="module")

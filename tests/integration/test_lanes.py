@@ -279,6 +279,14 @@ def test_a_parked_lane_waits_and_a_message_does_not_change_that(store: Store) ->
     assert lane_of(store)["dueAt"] == parked["dueAt"]
 
 
+def test_a_lane_whose_messages_a_person_holds_back_is_woken_by_any_job(store: Store) -> None:
+    store.lanes.wake([LANE])
+    store.lanes.park([(claim_one(store), LONG, ParkedFor.BOT_PAUSED)])
+    assert not is_claimable(store)
+    store.lanes.wake([LANE])
+    assert claim_one(store).was_interrupted
+
+
 def test_what_it_waits_for_ends_the_parking_and_nothing_else_does(store: Store) -> None:
     store.lanes.wake([LANE])
     store.lanes.park([(claim_one(store), LONG, ParkedFor.UNKNOWN_SEND)])

@@ -223,6 +223,25 @@ def test_a_reset_puts_the_clock_back_and_keeps_the_breakpoints(bot: Bot) -> None
     assert abs(someone.messages()[-1]["sentAt"] - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+def test_what_names_an_old_session_leaves_the_current_one_alone(bot: Bot) -> None:
+    someone = somebody(bot, echo())
+    someone.say("a")
+    someone.wait_for("1:a")
+    old = someone.session()["_id"]
+    someone.do(A.RESET, sessionId=old)
+    someone.say("b")
+    someone.wait_for("1:a", "1:b")
+    before = someone.session()
+    assert before["_id"] != old
+    assert someone.do(A.RESET, sessionId=old)["outcome"] == "unchanged"
+    assert someone.do(A.SET_VARIABLE, name="n", value=5, sessionId=old)["outcome"] == "refused"
+    assert someone.do(A.DELETE_VARIABLE, name="n", sessionId=old)["outcome"] == "refused"
+    assert someone.session() == before
+    someone.say("c")
+    someone.wait_for("1:a", "1:b", "2:c")
+    assert someone.do(A.SET_VARIABLE, name="n", value=7, sessionId=before["_id"])["outcome"] == "applied"
+
+
 @pytest.mark.parametrize("seconds", [0, -5, "7", None, True, 10**12, 1e300])
 def test_a_clock_only_goes_forward_and_not_for_ever(bot: Bot, seconds: object) -> None:
     someone = somebody(bot, echo())

@@ -269,6 +269,82 @@ def test_a_pause_comes_before_the_messages_that_wait_behind_a_call(world: World)
     bot.check()
 
 
+def stop(bot: Bot) -> str:
+    """Somebody has written to a bot whose token was revoked: the answer waits in their lane."""
+    person = bot.person()
+    bot.world.peers.fault("graph_error", code=190)
+    bot.say(person, "one")
+    wait_until(lambda: parked(bot, person) == "bot_stopped", "the answer waits")
+    return person
+
+
+def parked(bot: Bot, person: str) -> str | None:
+    lane = bot.world.store.database["lanes"].find_one({"_id": conversation_with(bot.bot_id, person).lane})
+    return lane.get("parkedFor") if lane else None
+
+
+def reconnect(bot: Bot) -> None:
+    bot.world.peers.control("DELETE", "faults")
+    bot.world.store.resume_sending(bot.bot_id)
+
+
+def test_a_pause_reaches_a_stopped_bot_and_holds_what_is_queued(world: World) -> None:
+    bot = world.bot(echo())
+    person = stop(bot)
+    assert control(bot, person, A.PAUSE) == "applied"
+    wait_until(lambda: parked(bot, person) == "bot_paused", "the answer is held")
+    reconnect(bot)
+    assert done(world.store, bot.say(person, "two"))["outcome"] == "bot_paused"
+    wait_until(lambda: parked(bot, person) == "bot_paused", "the answer is held still")
+    assert bot.sends() == []
+    assert [message["status"] for message in bot.out()] == ["QUEUED"]
+    assert control(bot, person, A.RESUME) == "applied"
+    bot.wait_for(person, 1)
+    bot.say(person, "three")
+    bot.wait_for(person, 2)
+    bot.check()
+    assert bot.texts(person) == ["1:one", "2:three"]
+
+
+def test_a_close_reaches_a_stopped_bot_and_sends_nothing(world: World) -> None:
+    bot = world.bot(echo())
+    person = stop(bot)
+    assert control(bot, person, A.CLOSE) == "applied"
+    (session,) = bot.find("sessions")
+    assert (session["status"], bot.sends()) == ("CLOSED", [])
+    wait_until(lambda: parked(bot, person) == "bot_stopped", "the answer waits on")
+    reconnect(bot)
+    bot.wait_for(person, 1)
+    bot.check()
+    assert bot.texts(person) == ["1:one"]
+
+
+def test_a_pause_comes_before_what_is_sent_again_later(world: World) -> None:
+    bot = world.bot(echo())
+    person = bot.person()
+    world.peers.fault("graph_error", code=131056, to=person)
+    bot.say(person, "one")
+    wait_until(lambda: parked(bot, person) == "retry_send", "it is sent again later")
+    world.peers.control("DELETE", "faults")
+    assert control(bot, person, A.PAUSE) == "applied"
+    wait_until(lambda: parked(bot, person) == "bot_paused", "it is held")
+    assert bot.sends() == []
+    control(bot, person, A.RESUME)
+    bot.wait_for(person, 1)
+    bot.check()
+
+
+def test_what_was_held_is_sent_when_the_pause_ends_by_itself(world: World) -> None:
+    bot = world.bot(echo())
+    person = stop(bot)
+    until = utc_now() + timedelta(seconds=3)
+    assert control(bot, person, A.PAUSE, until=until.isoformat()) == "applied"
+    reconnect(bot)
+    bot.wait_for(person, 1)
+    assert utc_now() > until
+    bot.check()
+
+
 def test_a_close_does_not_overtake_a_message(world: World) -> None:
     bot = world.bot(calling(world))
     person = bot.person()

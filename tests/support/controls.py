@@ -33,7 +33,9 @@ def put(store: Store, job: NewJob) -> str:
 def give(store: Store, where: Conversation, action: ControlAction, **arguments: Any) -> str:
     """Put a control into a conversation; the id of its job."""
     control = Control(action, BY, "because", arguments)
-    return put(store, control_job(where, control, job_id=new_ulid(), request_id="r"))
+    job_id = put(store, control_job(where, control, job_id=new_ulid(), request_id="r"))
+    store.lanes.hear([where.lane], *action.unparks)
+    return job_id
 
 
 def done(store: Store, job_id: str) -> Json:

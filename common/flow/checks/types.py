@@ -76,6 +76,7 @@ class Types(Check):
         yield from self._parts(view)
 
     def _compares(self, view: FlowView, node: Node, test: Test) -> Iterator[Issue]:
+        told: set[str] = set()
         for leaf in leaves(test.condition):
             if not isinstance(leaf, Comparison) or not any(
                 isinstance(side, Chain) for side in (leaf.left, leaf.right)
@@ -86,7 +87,9 @@ class Types(Check):
                     f'In "{node.label}", {_shown(leaf.left, view, node)} is never {leaf.operator} '
                     f"{_shown(leaf.right, view, node)}. Compare values of the same kind."
                 )
-                yield self.issue("type.never_compares", message, node.node_id, test.field)
+                if message not in told:
+                    told.add(message)
+                    yield self.issue("type.never_compares", message, node.node_id, test.field)
 
     def _sets(self, view: FlowView, node: Node) -> Iterator[Issue]:
         variables, told = view.variables, set[str]()
@@ -108,11 +111,14 @@ class Types(Check):
                     yield self.issue("type.refused", message, node.node_id)
 
     def _parts(self, view: FlowView) -> Iterator[Issue]:
+        told: set[tuple[str, str]] = set()
         for use in view.uses:
             for reference in use.chain.references:
+                one = use.node.node_id, reference.text if reference.path else ""
                 fact = view.variables.at(use.node.node_id, reference.name).fact
                 if (
                     reference.path
+                    and one not in told
                     and fact is not None
                     and not fact.allows(VariableType.OBJECT, VariableType.ARRAY)
                 ):
@@ -120,6 +126,7 @@ class Types(Check):
                         f'"{use.node.label}" looks for "{reference.text}", but "{reference.name}" is {_said(fact)} '
                         "and has no parts."
                     )
+                    told.add(one)
                     yield self.issue("type.no_parts", message, use.node.node_id, use.field or None)
 
 

@@ -63,14 +63,19 @@ class UsedVariables(Check):
     def find(self, view: FlowView) -> Iterator[Issue]:
         search = _Search(self, view)
         presence: dict[str, set[int]] = {}
+        told: set[tuple[str, str]] = set()
         for use in view.uses:
             node_id = use.node.node_id
             if node_id not in presence:
                 presence[node_id] = _presence_tests(view.tests(use.node))
-            unknown = list(search.unknown_names(use))
-            yield from unknown
-            if not unknown:
-                yield from search.unset(use, is_asked=id(use.chain) in presence[node_id])
+            found = list(search.unknown_names(use))
+            if not found:
+                found = list(search.unset(use, is_asked=id(use.chain) in presence[node_id]))
+            for issue in found:
+                one = node_id, issue.message
+                if one not in told:  # once a step, however often it is used there
+                    told.add(one)
+                    yield issue
 
 
 class _Search:

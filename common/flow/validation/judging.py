@@ -48,10 +48,8 @@ def judge(condition: Condition, variables: Variables, node_id: str, *, by_types:
         case Some(parts):
             each = [judge(part, variables, node_id, by_types=by_types) for part in parts]
             return Verdict(any(one.can_hold for one in each), all(one.can_fail for one in each))
-        case Comparison(left, operator, right):
-            sides = (_side(left, variables, node_id), _side(right, variables, node_id))
-            if sides[0] is not None and sides[1] is not None:
-                return _compare(sides[0], operator, sides[1], by_types=by_types)
+        case Comparison():
+            return _judge_comparison(condition, variables, node_id, by_types=by_types)
         case Truth(value):
             side = _side(value, variables, node_id)
             if side is not None:
@@ -59,6 +57,22 @@ def judge(condition: Condition, variables: Variables, node_id: str, *, by_types:
         case Keywords():
             pass
     return DEPENDS
+
+
+def _judge_comparison(one: Comparison, variables: Variables, node_id: str, *, by_types: bool) -> Verdict:
+    """Worked out once: several checks ask."""
+    key = (id(one), node_id, by_types)
+    if key in variables.verdicts:
+        return variables.verdicts[key][1]
+    verdict = DEPENDS
+    left, right = one.left, one.right
+    # Constants last: nothing has to be known of them where the other side is never set.
+    first, second = (right, left) if isinstance(left, Constant) else (left, right)
+    if (known := _side(first, variables, node_id)) and (other := _side(second, variables, node_id)):
+        sides = (other, known) if isinstance(left, Constant) else (known, other)
+        verdict = _compare(sides[0], one.operator, sides[1], by_types=by_types)
+    variables.verdicts[key] = one, verdict  # the comparison too, or another could get its id
+    return verdict
 
 
 @dataclass(frozen=True, slots=True)

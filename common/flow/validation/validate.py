@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 from common.flow.definition import LoadedFlow, load_flow
@@ -61,12 +62,13 @@ def _run(check: Check, view: FlowView | None, from_reading: list[Issue]) -> Chec
 
 def _order(view: FlowView | None) -> Callable[[Issue], tuple[object, ...]]:
     """Errors first; then as the conversation meets the nodes, what belongs to no node in front."""
+    natural = cache(_natural)  # many issues can be in one field
     places = {} if view is None else {node_id: place for place, node_id in enumerate(view.graph.order)}
 
     def key(issue: Issue) -> tuple[object, ...]:
         place = -1 if issue.node_id is None else places.get(issue.node_id, len(places))
         is_warning = issue.severity is Severity.WARNING
-        return is_warning, place, issue.node_id or "", _natural(issue.field or ""), issue.code, issue.message
+        return is_warning, place, issue.node_id or "", natural(issue.field or ""), issue.code, issue.message
 
     return key
 

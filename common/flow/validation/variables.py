@@ -19,9 +19,11 @@ from common.model.session import WaitKind
 from common.model.values import Value, VariableType
 
 if TYPE_CHECKING:
+    from common.flow.conditions import Comparison
     from common.flow.definition import Flow
     from common.flow.validation.context import CheckContext
     from common.flow.validation.graph import Graph
+    from common.flow.validation.judging import Verdict
 
 _PASSES: Final = 3  # over values made of other values; each makes the facts sharper, none of them wrong
 _SYSTEM_FACT: Final = text_fact()
@@ -51,6 +53,7 @@ class Variables:
         self.written = self.reaching.defined
         self._facts: dict[int, Fact] = {}  # by definition; of what is not worked out yet: anything
         self._known: dict[tuple[str, int], Known] = {}
+        self.verdicts: dict[tuple[int, str, bool], tuple[Comparison, Verdict]] = {}  # kept by `judging`
         self._settle(graph)
 
     def is_provided(self, name: str) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from common.model.issues import Issue, Severity
+
+MOST_TOLD: Final = 500  # issues in one answer; whoever has more than that begins with these
 
 
 class CheckState(StrEnum):
@@ -65,8 +67,11 @@ class Validation:
 
     def to_json(self) -> dict[str, Any]:
         """{isDeployable, errorCount, warningCount, issues: [{code, severity, check, nodeId, nodeLabel, field,
-        message}], checks: [{name, title, state, issueCount}]}.
+        message}], moreIssues, checks: [{name, title, state, issueCount}]}.
+
+        Of the issues, the first `MOST_TOLD`; `moreIssues` is how many there are besides.
         """
+        told = self.issues[:MOST_TOLD]
         check_of = {issue: check.name for check in self.checks for issue in check.issues}
         return {
             "isDeployable": self.is_deployable,
@@ -82,7 +87,8 @@ class Validation:
                     "field": issue.field,
                     "message": issue.message,
                 }
-                for issue in self.issues
+                for issue in told
             ],
+            "moreIssues": len(self.issues) - len(told),
             "checks": [check.to_json() for check in self.checks],
         }
