@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 60.0
 LOG_BYTES: Final = 16 * 1024 * 1024  # an older log is thrown away at the next start
+_OPEN_FILES = 64_000
+_FILES = "file_manager=(close_idle_time=5,close_scan_interval=2,close_handle_minimum=100)"
 _PORT_TAKEN: Final = 48  # mongod's exit code
 _LOOK_SECONDS: Final = 0.02
 
@@ -117,6 +120,7 @@ class MongodProcess:
             self.log_path.unlink()
         # A session of its own: Ctrl+C in the terminal must not reach the database before its clients.
         with self._words_path.open("wb") as words:
+            _allow_open_files()
             self._child = subprocess.Popen(
                 self._command(is_alone=is_alone),
                 stdin=subprocess.DEVNULL,
@@ -147,6 +151,9 @@ class MongodProcess:
             *("--bind_ip", HOST, "--port", str(self.port), "--nounixsocket", "--quiet"),
             *membership,
             *("--wiredTigerCacheSizeGB", str(self._cache_gb)),
+            # Files that nobody uses are closed soon: tests make and drop hundreds of databases, and a limit on open
+            # files is reached long before the ten minutes that are usual.
+            *("--wiredTigerEngineConfigString", _FILES),
             "--noscripting",  # no $where, no server-side JavaScript
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             # A primary told to end gives the others this long to catch up; alone it would wait for nobody.
@@ -247,3 +254,11 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _allow_open_files() -> None:
+    """A shell often allows a process 1,024 open files where it could have far more; each index is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

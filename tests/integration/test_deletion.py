@@ -214,8 +214,9 @@ def test_every_collection_is_thought_of(world: World) -> None:
     database["bots"].insert_one({"_id": bot_id, "userId": "u", "name": "x"})
     number = {"phoneNumberId": "777", "phoneNumber": "777"}
     for name in sorted(of_a_bot - {"bots", "lanes"}):
-        span = {"versionId": None, "at": utc_now(), "n": {"turns": 1}}
-        more = {"whatsapp_accounts": number, "counters": span}.get(name, {})
+        span: dict[str, object] = {"versionId": None, "at": utc_now(), "n": {"turns": 1}}
+        more: dict[str, object] = {}
+        more |= number if name == "whatsapp_accounts" else span if name == "counters" else {}
         parents = {
             "contactId": "a-contact",
             "sessionId": "a-session",
