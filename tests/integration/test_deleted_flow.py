@@ -9,6 +9,7 @@ import requests
 
 from common.ids import new_ulid
 from common.secrets import hash_password
+from tests.support.deploys import followed
 from tests.support.flows import ask, end, flow, say
 from tests.support.waiting import wait_until
 from tests.support.world import Bot, Json, World
@@ -76,6 +77,7 @@ def test_who_was_on_it_is_not_stranded(world: World) -> None:
     add_live_flow(bot, "New", asking("the new one?"))
     assert as_owner(bot, "DELETE", f"/flows/{old.flow_id}").status_code == 204
     wait_until(lambda: not bot.find("sessions", isOpen=True), "both are closed")
+    followed()
     for person, before in ((waiting, 1), (ended, 2)):
         bot.say(person, "hello?")
         assert bot.wait_for(person, before + 1)[-1] == "the new one?"

@@ -89,9 +89,14 @@ def fire(uri: str, database: str) -> int:
 
 
 def test_two_timer_processes_fire_each_timer_once(mongo_uri: str, store: Store) -> None:
-    add(store, *(session(f"s{n}", -1 - n / 100) for n in range(SESSIONS)), session("future", 600))
-    looks = in_processes(fire, [(mongo_uri, store.database.name)] * 2)
-    assert min(looks) > 0  # both were at it
+    for _ in range(5):  # until both were at it: one may be done before the other has begun
+        for name in ("sessions", "jobs", "lanes"):
+            store.database[name].delete_many({})
+        add(store, *(session(f"s{n}", -1 - n / 100) for n in range(SESSIONS)), session("future", 600))
+        looks = in_processes(fire, [(mongo_uri, store.database.name)] * 2)
+        if min(looks) > 0:
+            break
+    assert min(looks) > 0
     jobs = list(store.database["jobs"].find())
     assert sorted(job["_id"] for job in jobs) == sorted(f"t:s{n}:1" for n in range(SESSIONS))
     assert store.database["lanes"].count_documents({"dueAt": {"$exists": True}}) == SESSIONS
