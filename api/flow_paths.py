@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from api.rest.call import Call, conflict, not_found
-from api.rest.schemas import Moment
-from common.errors import AppError, ErrorCode
+from api.rest.call import Call, not_found
+from api.stale_save import stale_save
+from common.errors import AppError
 from common.flow.shape import MOST_BYTES
 from common.store.database import Document
 from common.store.flow_drafts import StaleRevision
@@ -54,15 +54,7 @@ def state_of(call: Call, at: str) -> Document:
 
 def stale(call: Call, revision: StaleRevision) -> AppError:
     """409: somebody saved meanwhile, with who and when."""
-    return conflict(
-        ErrorCode.REVISION_CONFLICT,
-        "This was saved somewhere else meanwhile, perhaps in another window. Load it again before you save.",
-        {
-            "revision": revision.revision,
-            "savedBy": call.store.flows.emails([revision.saved_by]).get(revision.saved_by or ""),
-            "savedAt": Moment().serialize("at", {"at": revision.saved_at}),
-        },
-    )
+    return stale_save(call, revision.revision, revision.saved_by, revision.saved_at)
 
 
 def show_flows(call: Call, flows: Sequence[Document]) -> list[Document]:

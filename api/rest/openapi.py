@@ -14,7 +14,7 @@ from marshmallow import Schema
 from api.resources import resources
 from api.rest.access import Access
 from api.rest.routes import Operation
-from api.rest.schemas import Anything, ErrorView, JsonObject, Listed, Moment
+from api.rest.schemas import Anything, ErrorView, JsonObject, Listed, Moment, camel
 from api.rest.webhook_docs import webhook_paths
 
 VERSION = "1.0.0"
@@ -107,7 +107,7 @@ def _teach(plugin: MarshmallowPlugin) -> None:
 
 def _describe(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": _camel(operation.name),
+        "operationId": camel(operation.name),
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": f"{operation.description}\n\nFor {operation.access.value}.".strip(),
@@ -185,8 +185,3 @@ def _refusals(operation: Operation) -> list[int]:
             HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         ]  # fmt: skip
     return [int(status) for status in (*refusals, *operation.refusals)]
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

@@ -12,7 +12,7 @@ from api.attachment import attachment
 from api.rest.access import Access
 from api.rest.call import Call, conflict, invalid, not_found
 from api.rest.routes import Routes
-from api.rest.schemas import NAME_MOST, Moment, page_of
+from api.rest.schemas import NAME_MOST, page_of
 from api.schemas.bots import (
     BotChange,
     BotDuplicate,
@@ -22,6 +22,7 @@ from api.schemas.bots import (
     BotView,
     NewBot,
 )
+from api.stale_save import stale_save
 from common.errors import AppError, ErrorCode
 from common.flow.bot_files import bot_file, read_bot_file
 from common.flow.files import BadFile
@@ -252,16 +253,7 @@ def _stale(call: Call) -> AppError:
     now = call.store.bot_records.find(call.bot_id, owner_id=call.user_id)
     if now is None:
         return not_found("bot")
-    saved_by = now.get("updatedBy")
-    return conflict(
-        ErrorCode.REVISION_CONFLICT,
-        "This was saved somewhere else meanwhile, perhaps in another window. Load it again before you save.",
-        {
-            "revision": now.get("revision", 0),
-            "savedBy": call.store.flows.emails([saved_by]).get(saved_by or ""),
-            "savedAt": Moment().serialize("at", {"at": now.get("updatedAt")}),
-        },
-    )
+    return stale_save(call, now.get("revision", 0), now.get("updatedBy"), now.get("updatedAt"))
 
 
 def _audit(call: Call, action: str, bot: Document) -> None:

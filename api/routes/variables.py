@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.rest.access import Access
 from api.rest.call import Call, conflict, invalid, not_found
 from api.rest.routes import Routes
-from api.rest.schemas import Moment, page_of
+from api.rest.schemas import page_of
 from api.schemas.variables import (
     BotVariableQuery,
     BotVariablesQuery,
@@ -13,6 +13,7 @@ from api.schemas.variables import (
     BotVariableView,
     VariableUsesView,
 )
+from api.stale_save import stale_save
 from api.variable_uses import uses_of_variable
 from common.errors import AppError, ErrorCode
 from common.flow.bot_variables import name_problem, value_problem
@@ -105,12 +106,4 @@ def _variable(call: Call) -> Document:
 
 
 def _stale(call: Call, stale: StaleVariable) -> AppError:
-    return conflict(
-        ErrorCode.REVISION_CONFLICT,
-        "This was saved somewhere else meanwhile, perhaps in another window. Load it again before you save.",
-        {
-            "revision": stale.revision,
-            "savedBy": call.store.flows.emails([stale.saved_by]).get(stale.saved_by or ""),
-            "savedAt": Moment().serialize("at", {"at": stale.saved_at}),
-        },
-    )
+    return stale_save(call, stale.revision, stale.saved_by, stale.saved_at)
